@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * limits.h - the name and value of every maximum that a client can reach.
+ *
+ * Each has a test at the maximum and at maximum + 1. Limits that are part of the contract (struct
+ * sizes, slots on shared pages) stand in ioctl/.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#define LIMIT_SESSIONS		 4096	 /* open files in the daemon */
+#define LIMIT_PROCESSES		 1024	 /* client processes with sessions */
+#define LIMIT_SESSIONS_PER_PROC	 256	 /* open files of one process */
+#define LIMIT_PENDING_PER_PROC	 256	 /* relayed requests without a reply */
+#define LIMIT_CONTEXTS		 128	 /* per client process */
+#define LIMIT_STREAMS		 512	 /* per client process */
+#define LIMIT_MODULES		 16384	 /* per client process */
+#define LIMIT_FUNCTIONS		 262144	 /* handles per client process */
+#define LIMIT_BLOBS		 256	 /* per client process */
+#define LIMIT_BLOB_BYTES	 (4ull << 30)
+#define LIMIT_ALLOCATIONS	 1048576 /* per client process */
+#define LIMIT_RESERVATIONS	 65536	 /* per client process */
+#define LIMIT_PHYS		 262144	 /* per client process */
+#define LIMIT_MAPPINGS		 262144	 /* per client process */
+#define LIMIT_CONSOLE_BYTES	 (1u << 20) /* default printf FIFO per context */
+#define LIMIT_CONSOLE_BYTES_MAX	 (64u << 20)
+#define LIMIT_STACK_BYTES_MAX	 (256u << 10) /* per thread */
+#define LIMIT_KERNEL_PARAM_BYTES 32764 /* CUDA 12.1 and later */
+#define LIMIT_JIT_LOG_BYTES	 4096
+
+#endif

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vgpu_ioctl.h - the contract between libcuda.so.1 and the daemon behind /dev/nvidia-vgpuN.
+ *
+ * Here: every operation, its number, its struct. Not here: the shared pages (vgpu_share.h), the
+ * dispatch table (ops.h).
+ *
+ * Rules
+ * -----
+ *  1. Every operation is a *restricted* ioctl: the kernel copies _IOC_SIZE bytes in and out itself;
+ *     at most 16,383 bytes. The command is VGPU_IOC(NAME) = _IOWR('V', nr, struct).
+ *  2. Look-up is by _IOC_NR. The size may grow: a shorter input is zero-extended to the daemon's
+ *     struct, a longer one is accepted only if its tail is zero (E2BIG otherwise). The reply
+ *     fills as many bytes as the caller's size has.
+ *  3. Fixed-width types, natural alignment, explicit padding. Padding and unknown flag bits must be
+ *     zero (EINVAL). No pointers, no unions, no enums as members.
+ *  4. HELLO comes first on every open file (EPROTO otherwise); it carries version and features.
+ *     Callers gate on feature bits, never on the version.
+ *  5. A struct grows only at its end, numbers are never used again, the list is append-only.
+ *  6. Errors are errno values. What each means for every operation:
+ *        ENOTTY    unknown number or wrong magic      EPROTO    HELLO missing or twice
+ *        EINVAL    bad field, pad, flag, size         E2BIG     non-zero tail of a longer struct
+ *        EBADF     no such handle in this client      ENOMEM    device full / limit reached
+ *        EDQUOT    quota of the caller's uid reached   ENODEV    the worker is gone (sticky)
+ *        EINTR     a signal ended the wait            EACCES    caller not allowed on this device
+ *        ENOTSUP   understood, not built              EBUSY     object in use
+ *        EOVERFLOW offset + size does not fit         EIO       daemon and worker disagree (logged)
+ *     Where an operation adds one, its struct says so.
+ *  7. Handles are u32, unique in one client process, never 0, and carry a generation: a stale one is
+ *     EBADF. Handles of another client simply do not exist here.
+ *  8. Sizes and addresses are bytes; times are nanoseconds of CLOCK_MONOTONIC.
+ *  9. Everything a client sends is hostile until checked; every maximum has a name in
+ *     cuse_dev/base/limits.h or below.
+ *
+ * Bulk data without shared pages goes through pread(2)/pwrite(2) on the node. The offset is a
+ * device address, or VGPU_BLOB_OFFSET(blob) + byte for the content of a blob.
+ *
+ * Changelog
+ * ---------
+ *  0.1  first version.
+ */
+#ifndef VGPU_IOCTL_H
+#define VGPU_IOCTL_H
+
+#include <stdint.h>
+#include <linux/ioctl.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VGPU_VERSION_MAJOR 0
+#define VGPU_VERSION_MINOR 1
+
+#define VGPU_MAGIC	 0x56475055u /* "VGPU", in HELLO */
+#define VGPU_IOC_TYPE	 'V'
+#define VGPU_MAX_PAYLOAD 16383 /* bytes; _IOC_SIZE has 14 bits */
+
+#define VGPU_MAX_DEVICES   16
+#define VGPU_MAX_NAME	   8192 /* bytes of a symbol name with its NUL */
+#define VGPU_MAX_ATTRS	   256	/* slots of DEVICE_ATTRS */
+#define VGPU_MAX_PARAMS	   512	/* kernel parameters described per call */
+#define VGPU_SUBMIT_BYTES  12288 /* command bytes per SUBMIT */
+#define VGPU_CONSOLE_BYTES 8192	/* console bytes per CONSOLE_READ */
+
+/* Where blobs lie in the offset space of pread/pwrite; each blob spans 4 GiB of it. */
+#define VGPU_BLOB_BASE	       0x100000000000ull
+#define VGPU_BLOB_OFFSET(slot) (VGPU_BLOB_BASE + ((uint64_t)(slot) << 32))
+
+/* Feature bits of HELLO. */
+#define VGPU_FEATURE_SHARED_PAGES (1ull << 0) /* SHARE works for this client */
+#define VGPU_FEATURE_VMM	  (1ull << 1) /* VA_* and PHYS_* */
+#define VGPU_FEATURE_EXPORT	  (1ull << 2) /* PHYS_CREATE with VGPU_PHYS_FD, PHYS_IMPORT */
+
+/*
+ * The operations.
+ *
+ *   X(nr, NAME, name, where, since)      -- append only
+ *
+ * where: FRONT is answered by the front process and starts nothing; WORKER is relayed to the
+ * client's worker, which the first such call starts.
+ */
+/* clang-format off */
+#define VGPU_OPS(X)                                                                                \
+	X(0x00, HELLO,         hello,         FRONT,  0) /* agree on version and features       */ \
+	X(0x01, DEVICE_INFO,   device_info,   FRONT,  0) /* name, uuid, pci id, sizes           */ \
+	X(0x02, DEVICE_ATTRS,  device_attrs,  FRONT,  0) /* all CUdevice_attribute at once      */ \
+	X(0x03, MEM_INFO,      mem_info,      FRONT,  0) /* total and free device memory        */ \
+	X(0x04, SHARE,         share,         FRONT,  0) /* hand over a sealed memfd            */ \
+	X(0x10, CTX_CREATE,    ctx_create,    WORKER, 0) /* a context on this device            */ \
+	X(0x11, CTX_DESTROY,   ctx_destroy,   WORKER, 0) /* it and all that belongs to it       */ \
+	X(0x12, CTX_STATUS,    ctx_status,    WORKER, 0) /* sticky error and where it came from */ \
+	X(0x13, CTX_LIMIT,     ctx_limit,     WORKER, 0) /* get or set a CUlimit                */ \
+	X(0x14, CONSOLE_READ,  console_read,  WORKER, 0) /* text that kernels printed           */ \
+	X(0x18, BLOB_CREATE,   blob_create,   WORKER, 0) /* a byte buffer for images            */ \
+	X(0x19, BLOB_DESTROY,  blob_destroy,  WORKER, 0) /* give it back                        */ \
+	X(0x20, MEM_ALLOC,     mem_alloc,     WORKER, 0) /* reserve, back and map memory        */ \
+	X(0x21, MEM_FREE,      mem_free,      WORKER, 0) /* give it back                        */ \
+	X(0x22, VA_RESERVE,    va_reserve,    WORKER, 0) /* address range without backing       */ \
+	X(0x23, VA_FREE,       va_free,       WORKER, 0) /* give the range back                 */ \
+	X(0x24, PHYS_CREATE,   phys_create,   WORKER, 0) /* backing without address             */ \
+	X(0x25, PHYS_RELEASE,  phys_release,  WORKER, 0) /* drop the handle; mappings keep it   */ \
+	X(0x26, PHYS_IMPORT,   phys_import,   WORKER, 0) /* backing from an exported memfd      */ \
+	X(0x27, VA_MAP,        va_map,        WORKER, 0) /* bind backing to addresses           */ \
+	X(0x28, VA_UNMAP,      va_unmap,      WORKER, 0) /* unbind                              */ \
+	X(0x29, VA_ACCESS,     va_access,     WORKER, 0) /* set protection                      */ \
+	X(0x2a, HOST_REGISTER, host_register, WORKER, 0) /* map client memory at its address    */ \
+	X(0x2b, HOST_UNREGISTER, host_unregister, WORKER, 0) /* undo                            */ \
+	X(0x30, MODULE_LOAD,   module_load,   WORKER, 0) /* PTX or fat binary                   */ \
+	X(0x31, MODULE_UNLOAD, module_unload, WORKER, 0) /* it and its functions and globals    */ \
+	X(0x32, MODULE_INFO,   module_info,   WORKER, 0) /* counts                              */ \
+	X(0x33, FUNC_GET,      func_get,      WORKER, 0) /* kernel by name or index             */ \
+	X(0x34, FUNC_INFO,     func_info,     WORKER, 0) /* attributes; compiles if needed      */ \
+	X(0x35, FUNC_PARAMS,   func_params,   WORKER, 0) /* offset and size of parameters       */ \
+	X(0x36, FUNC_NAME,     func_name,     WORKER, 0) /* its name                            */ \
+	X(0x37, FUNC_SET,      func_set,      WORKER, 0) /* set one attribute                   */ \
+	X(0x38, FUNC_OCCUPANCY, func_occupancy, WORKER, 0) /* resident blocks per SM            */ \
+	X(0x39, GLOBAL_GET,    global_get,    WORKER, 0) /* module variable by name or index    */ \
+	X(0x40, STREAM_CREATE, stream_create, WORKER, 0) /* a queue with its ring               */ \
+	X(0x41, STREAM_DESTROY, stream_destroy, WORKER, 0) /* after its commands are done       */ \
+	X(0x42, SUBMIT,        submit,        WORKER, 0) /* commands without a shared ring      */ \
+	X(0x43, WAIT,          wait,          WORKER, 0) /* until a stream has done seq         */ \
+	X(0x44, EVENT_QUERY,   event_query,   WORKER, 0) /* event slot without shared pages     */ \
+	X(0x45, HOST_DONE,     host_done,     WORKER, 0) /* host call finished (no shared page) */
+/* clang-format on */
+
+#define VGPU_IOC(NAME) VGPU_IOC_##NAME
+
+/* --------------------------------------------------------------------------------------------- */
+
+/**
+ * struct vgpu_hello - VGPU_OP_HELLO
+ *
+ * Errors: EINVAL (magic), EPROTONOSUPPORT (major differs), EACCES, EDQUOT (clients of this uid).
+ */
+struct vgpu_hello {
+	uint32_t magic;		/**< in: VGPU_MAGIC */
+	uint16_t version_major; /**< in: caller's; out: daemon's */
+	uint16_t version_minor; /**< in: caller's; out: daemon's */
+	uint64_t features;	/**< in: known to the caller; out: common to both */
+	uint64_t window_base;	/**< in: address the client reserved, 2 MiB aligned, or 0 for none;
+				 *   out: the process's window (first caller decides) */
+	uint64_t window_size;	/**< in/out: bytes, power of two, 2^32 to 2^44 */
+	uint64_t session;	/**< out: number of this open file, for logs */
+	uint32_t device;	/**< out: index of the device behind this node */
+	uint32_t device_count;	/**< out: devices this daemon serves */
+	uint32_t pid;		/**< out: the caller's thread-group id as the daemon sees it */
+	uint32_t driver_version; /**< out: as cuDriverGetVersion, e.g. 13000 */
+	char driver_string[32]; /**< out: e.g. "580.95.05" */
+};
+
+/**
+ * struct vgpu_device_info - VGPU_OP_DEVICE_INFO
+ *
+ * Constant while the daemon runs; one call per open is enough.
+ */
+struct vgpu_device_info {
+	char name[256];		/**< out: NUL-terminated, e.g. "NVIDIA H100 80GB HBM3" */
+	char profile[32];	/**< out: e.g. "H100-80GB" */
+	uint8_t uuid[16];	/**< out: stable per host and device */
+	uint32_t pci_domain;	/**< out */
+	uint32_t pci_bus;	/**< out */
+	uint32_t pci_device;	/**< out */
+	uint32_t cc_major;	/**< out: compute capability of the profile */
+	uint32_t cc_minor;	/**< out */
+	uint32_t library_cc;	/**< out: major * 10 + minor that NVIDIA's own libraries see */
+	uint64_t mem_total;	/**< out: bytes */
+	char library_sonames[1024]; /**< out: comma-separated soname prefixes that see library_cc */
+};
+
+/**
+ * struct vgpu_device_attrs - VGPU_OP_DEVICE_ATTRS
+ *
+ * value[i] answers CUdevice_attribute i where the bit i of known is set.
+ */
+struct vgpu_device_attrs {
+	uint64_t known[VGPU_MAX_ATTRS / 64]; /**< out: bit set */
+	int32_t value[VGPU_MAX_ATTRS];	     /**< out */
+};
+
+/** struct vgpu_mem_info - VGPU_OP_MEM_INFO */
+struct vgpu_mem_info {
+	uint64_t total;	   /**< out: bytes of the device */
+	uint64_t free;	   /**< out: bytes a new allocation could get */
+	uint64_t reserved; /**< out: bytes the profile keeps for itself */
+	uint64_t mine;	   /**< out: bytes charged to this client on this device */
+};
+
+#define VGPU_SHARE_CONTROL 1 /* vgpu_share.h: rings, counters, event slots; per process */
+#define VGPU_SHARE_HOST	   2 /* backs pinned and managed memory; per process */
+#define VGPU_SHARE_DEVICE  3 /* backs the memory of this node's device */
+
+/**
+ * struct vgpu_share - VGPU_OP_SHARE
+ *
+ * The front opens /proc/<tgid>/fd/<fd>, checks that it is a memfd sealed against shrink, grow and
+ * further seals, and of exactly this size, and keeps a descriptor for the worker. Must come before
+ * the first worker operation. Errors: EBADF, EPERM (not a memfd or seals missing), EINVAL (size),
+ * EEXIST (this kind is there already), EBUSY (worker runs already), ENOTSUP (foreign pid
+ * namespace; go on without).
+ */
+struct vgpu_share {
+	uint32_t kind; /**< in: VGPU_SHARE_* */
+	int32_t fd;    /**< in: descriptor number in the calling process */
+	uint64_t size; /**< in: bytes, multiple of 2 MiB */
+};
+
+/* --------------------------------------------------------------------------------------------- */
+
+/**
+ * struct vgpu_ctx_create - VGPU_OP_CTX_CREATE; on the device of the open file.
+ */
+struct vgpu_ctx_create {
+	uint32_t flags; /**< in: CUctx_flags, kept and handed back only */
+	uint32_t ctx;	/**< out: handle */
+	uint32_t slot;	/**< out: index into vgpu_share_control.ctx */
+	uint32_t pad;	/**< MBZ */
+};
+
+/** struct vgpu_ctx_destroy - VGPU_OP_CTX_DESTROY; waits for running work, then frees all of it. */
+struct vgpu_ctx_destroy {
+	uint32_t ctx; /**< in */
+	uint32_t pad; /**< MBZ */
+};
+
+/**
+ * struct vgpu_ctx_status - VGPU_OP_CTX_STATUS
+ */
+struct vgpu_ctx_status {
+	uint32_t ctx;	  /**< in */
+	uint32_t error;	  /**< out: CUresult that is sticky on it, 0 for none */
+	uint32_t ctaid[3]; /**< out: block of the faulting thread */
+	uint32_t tid[3];  /**< out: thread in the block */
+	uint64_t address; /**< out: address it touched, where the fault has one */
+	uint32_t line;	  /**< out: line in the PTX text, 0 unknown */
+	uint32_t pad;	  /**< MBZ */
+	char kernel[512]; /**< out: name, cut if longer */
+	char what[256];	  /**< out: one sentence */
+};
+
+/** struct vgpu_ctx_limit - VGPU_OP_CTX_LIMIT */
+struct vgpu_ctx_limit {
+	uint32_t ctx;	/**< in */
+	uint32_t limit; /**< in: CUlimit */
+	uint32_t set;	/**< in: 1 sets value, 0 reads it */
+	uint32_t pad;	/**< MBZ */
+	uint64_t value; /**< in/out: bytes or count */
+};
+
+/**
+ * struct vgpu_console_read - VGPU_OP_CONSOLE_READ
+ *
+ * Takes the oldest text that kernels of this context printed (printf, assert messages). Text that
+ * found the FIFO full is lost and counted, as on hardware.
+ */
+struct vgpu_console_read {
+	uint32_t ctx;	 /**< in */
+	uint32_t bytes;	 /**< out: valid bytes in text */
+	uint64_t lost;	 /**< out: bytes lost so far */
+	uint32_t more;	 /**< out: 1 if more is waiting */
+	uint32_t stream; /**< out: 1 = stdout, 2 = stderr (assert) */
+	char text[VGPU_CONSOLE_BYTES]; /**< out: not NUL-terminated */
+};
+
+/**
+ * struct vgpu_blob_create - VGPU_OP_BLOB_CREATE
+ *
+ * With fd >= 0 the content is taken from that memfd (any seals; it is copied before it is looked
+ * at). With fd = -1 the caller fills it by pwrite at VGPU_BLOB_OFFSET(slot).
+ */
+struct vgpu_blob_create {
+	uint64_t size; /**< in: bytes, 1 to VGPU_MAX_BLOB_BYTES */
+	int32_t fd;    /**< in: memfd number in the caller, or -1 */
+	uint32_t blob; /**< out: handle */
+	uint32_t slot; /**< out: for VGPU_BLOB_OFFSET */
+	uint32_t pad;  /**< MBZ */
+};
+
+/** struct vgpu_blob_destroy - VGPU_OP_BLOB_DESTROY */
+struct vgpu_blob_destroy {
+	uint32_t blob; /**< in */
+	uint32_t pad;  /**< MBZ */
+};
+
+/* --------------------------------------------------------------------------------------------- */
+
+#define VGPU_MEM_DEVICE	 0 /* in the device arena; not accessible at its address in the client */
+#define VGPU_MEM_HOST	 1 /* pinned host memory: host arena, same address in the client */
+#define VGPU_MEM_MANAGED 2 /* like HOST, counted as managed */
+
+/**
+ * struct vgpu_mem_alloc - VGPU_OP_MEM_ALLOC (cuMemAlloc, cuMemAllocHost, cuMemAllocManaged)
+ *
+ * Errors: ENOMEM (device full), EDQUOT, EINVAL (size 0, bad align, unknown kind).
+ */
+struct vgpu_mem_alloc {
+	uint32_t ctx;	    /**< in */
+	uint32_t kind;	    /**< in: VGPU_MEM_* */
+	uint64_t size;	    /**< in: bytes wanted; out: bytes usable (same) */
+	uint64_t align;	    /**< in: power of two up to 2 MiB, or 0 for the default (512) */
+	uint64_t va;	    /**< out: device address */
+	uint64_t arena_off; /**< out: offset of va in its arena's memfd */
+};
+
+/** struct vgpu_mem_free - VGPU_OP_MEM_FREE; va as MEM_ALLOC gave it (EINVAL otherwise). */
+struct vgpu_mem_free {
+	uint64_t va; /**< in */
+};
+
+/** struct vgpu_va_reserve - VGPU_OP_VA_RESERVE (cuMemAddressReserve) */
+struct vgpu_va_reserve {
+	uint64_t size;	/**< in: bytes, multiple of 2 MiB */
+	uint64_t align; /**< in: power of two, 0 for 2 MiB */
+	uint64_t va;	/**< in: wished address or 0; out: address */
+};
+
+/** struct vgpu_va_free - VGPU_OP_VA_FREE; whole reservation, nothing mapped (EBUSY otherwise). */
+struct vgpu_va_free {
+	uint64_t va;   /**< in */
+	uint64_t size; /**< in */
+};
+
+#define VGPU_PHYS_FD   (1u << 0) /* backed by the memfd in fd: can be exported */
+#define VGPU_PHYS_HOST (1u << 1) /* host memory (CU_MEM_LOCATION_TYPE_HOST), not charged */
+
+/** struct vgpu_phys_create - VGPU_OP_PHYS_CREATE (cuMemCreate); on this file's device. */
+struct vgpu_phys_create {
+	uint64_t size;	    /**< in: bytes, multiple of 2 MiB */
+	uint32_t flags;	    /**< in: VGPU_PHYS_* */
+	int32_t fd;	    /**< in: memfd of exactly size with VGPU_PHYS_FD, else -1 */
+	uint64_t arena_off; /**< out: offset in its arena (0 with VGPU_PHYS_FD) */
+	uint32_t phys;	    /**< out: handle */
+	uint32_t pad;	    /**< MBZ */
+};
+
+/** struct vgpu_phys_release - VGPU_OP_PHYS_RELEASE; backing lives on while mapped. */
+struct vgpu_phys_release {
+	uint32_t phys; /**< in */
+	uint32_t pad;  /**< MBZ */
+};
+
+/** struct vgpu_phys_import - VGPU_OP_PHYS_IMPORT (cuMemImportFromShareableHandle) */
+struct vgpu_phys_import {
+	int32_t fd;    /**< in: sealed memfd that a cuMemExportToShareableHandle made */
+	uint32_t phys; /**< out: handle; charged to the creator, not to the importer */
+	uint64_t size; /**< out: bytes */
+};
+
+/** struct vgpu_va_map - VGPU_OP_VA_MAP (cuMemMap); no access until VA_ACCESS. */
+struct vgpu_va_map {
+	uint64_t va;	 /**< in: inside one reservation, not mapped yet (EBUSY) */
+	uint64_t size;	 /**< in: bytes, multiple of 2 MiB */
+	uint64_t offset; /**< in: bytes into phys */
+	uint32_t phys;	 /**< in */
+	uint32_t pad;	 /**< MBZ */
+};
+
+/** struct vgpu_va_unmap - VGPU_OP_VA_UNMAP (cuMemUnmap); whole mappings only. */
+struct vgpu_va_unmap {
+	uint64_t va;   /**< in */
+	uint64_t size; /**< in */
+};
+
+#define VGPU_PROT_NONE	     0
+#define VGPU_PROT_READ	     1
+#define VGPU_PROT_READ_WRITE 3
+
+/** struct vgpu_va_access - VGPU_OP_VA_ACCESS (cuMemSetAccess) */
+struct vgpu_va_access {
+	uint64_t va;	 /**< in: whole mappings only */
+	uint64_t size;	 /**< in */
+	uint32_t device; /**< in: index of the device that gets access */
+	uint32_t prot;	 /**< in: VGPU_PROT_* (values of CUmemAccess_flags) */
+};
+
+/**
+ * struct vgpu_host_register - VGPU_OP_HOST_REGISTER (cuMemHostRegister)
+ *
+ * The client has replaced its pages at va by a shared mapping of the memfd; the worker maps the
+ * same pages at the same address. Errors: EADDRINUSE (the address is taken in the worker: the
+ * client undoes its part and refuses), ENOTSUP.
+ */
+struct vgpu_host_register {
+	uint64_t va;   /**< in: page aligned */
+	uint64_t size; /**< in: bytes, multiple of the page size, size of the memfd */
+	int32_t fd;    /**< in: memfd number in the caller, sealed */
+	uint32_t ctx;  /**< in */
+};
+
+/** struct vgpu_host_unregister - VGPU_OP_HOST_UNREGISTER */
+struct vgpu_host_unregister {
+	uint64_t va; /**< in: as registered */
+};
+
+/* --------------------------------------------------------------------------------------------- */
+
+#define VGPU_MODULE_LENIENT_CC (1u << 0) /* caller is an NVIDIA library: any PTX will do */
+
+/**
+ * struct vgpu_module_load - VGPU_OP_MODULE_LOAD
+ *
+ * The blob holds PTX text, a fat binary container (magic 0xBA55ED50) or a cubin. A refusal of
+ * the image is not an errno: the call succeeds with result set.
+ */
+struct vgpu_module_load {
+	uint32_t ctx;	    /**< in */
+	uint32_t blob;	    /**< in: may be destroyed after the call */
+	uint32_t flags;	    /**< in: VGPU_MODULE_* */
+	uint32_t module;    /**< out: handle, 0 on refusal */
+	uint32_t result;    /**< out: CUresult (0, 200, 209, 218, 222 ...) */
+	uint32_t log_bytes; /**< out: bytes of log with its NUL */
+	uint32_t ptx_target; /**< out: cc of the .target picked, major * 10 + minor */
+	uint32_t pad;	    /**< MBZ */
+	char log[4096];	    /**< out: "line:column: message" lines */
+};
+
+/** struct vgpu_module_unload - VGPU_OP_MODULE_UNLOAD */
+struct vgpu_module_unload {
+	uint32_t module; /**< in */
+	uint32_t pad;	 /**< MBZ */
+};
+
+/** struct vgpu_module_info - VGPU_OP_MODULE_INFO */
+struct vgpu_module_info {
+	uint32_t module;    /**< in */
+	uint32_t functions; /**< out: kernels in it */
+	uint32_t globals;   /**< out: variables in it */
+	uint32_t pad;	    /**< MBZ */
+};
+
+#define VGPU_BY_NAME 0xffffffffu
+
+/**
+ * struct vgpu_func_get - VGPU_OP_FUNC_GET
+ *
+ * Callers send only as much of name as they use (rule 2). ENOENT: no such kernel.
+ */
+struct vgpu_func_get {
+	uint32_t module; /**< in */
+	uint32_t index;	 /**< in: 0 .. functions - 1, or VGPU_BY_NAME */
+	uint32_t func;	 /**< out: handle; the same for the same kernel */
+	uint32_t pad;	 /**< MBZ */
+	char name[VGPU_MAX_NAME]; /**< in: with VGPU_BY_NAME, NUL-terminated */
+};
+
+/**
+ * struct vgpu_func_info - VGPU_OP_FUNC_INFO (cuFuncGetAttribute)
+ *
+ * Compiles the kernel if that has not happened yet; a refusal stands in result and log.
+ */
+struct vgpu_func_info {
+	uint32_t func;			/**< in */
+	uint32_t result;		/**< out: CUresult of compiling it */
+	uint32_t max_threads;		/**< out: per block */
+	uint32_t shared_bytes;		/**< out: static */
+	uint32_t const_bytes;		/**< out */
+	uint32_t local_bytes;		/**< out: per thread */
+	uint32_t num_regs;		/**< out: per thread */
+	uint32_t ptx_version;		/**< out: .target, major * 10 + minor */
+	uint32_t binary_version;	/**< out: cc of the device, major * 10 + minor */
+	uint32_t max_dynamic_shared;	/**< out: bytes; attribute 8 */
+	uint32_t preferred_carveout;	/**< out: attribute 9, as int32_t */
+	uint32_t param_count;		/**< out */
+	uint32_t param_bytes;		/**< out: size of the parameter block */
+	uint32_t reqntid[3];		/**< out: required block shape, 0 none */
+	uint32_t cluster_must_be_set;	/**< out: attribute 10 */
+	uint32_t cluster[3];		/**< out: required cluster shape, 0 none */
+	uint32_t nonportable_cluster;	/**< out: attribute 14 */
+	uint32_t cluster_policy;	/**< out: attribute 15 */
+	uint32_t cache_config;		/**< out */
+	uint32_t log_bytes;		/**< out */
+	char log[4096];			/**< out: "line:column: message" lines */
+};
+
+/** struct vgpu_func_params - VGPU_OP_FUNC_PARAMS */
+struct vgpu_func_params {
+	uint32_t func;	/**< in */
+	uint32_t first; /**< in: index of the first one wanted */
+	uint32_t count; /**< out: valid entries below */
+	uint32_t total; /**< out: parameters of the kernel */
+	uint32_t offset[VGPU_MAX_PARAMS]; /**< out: bytes into the parameter block */
+	uint32_t size[VGPU_MAX_PARAMS];	  /**< out: bytes */
+};
+
+/** struct vgpu_func_name - VGPU_OP_FUNC_NAME */
+struct vgpu_func_name {
+	uint32_t func;	 /**< in */
+	uint32_t module; /**< out: the module it lies in */
+	char name[VGPU_MAX_NAME]; /**< out */
+};
+
+/** struct vgpu_func_set - VGPU_OP_FUNC_SET (cuFuncSetAttribute) */
+struct vgpu_func_set {
+	uint32_t func;	/**< in */
+	uint32_t attr;	/**< in: CUfunction_attribute; 0x10000 = cache config */
+	int32_t value;	/**< in */
+	uint32_t pad;	/**< MBZ */
+};
+
+/** struct vgpu_func_occupancy - VGPU_OP_FUNC_OCCUPANCY */
+struct vgpu_func_occupancy {
+	uint32_t func;	     /**< in */
+	uint32_t block_size; /**< in: threads */
+	uint64_t dynamic_shared; /**< in: bytes */
+	uint32_t blocks;     /**< out: resident blocks per multiprocessor */
+	uint32_t pad;	     /**< MBZ */
+};
+
+/** struct vgpu_global_get - VGPU_OP_GLOBAL_GET; ENOENT: no such variable. */
+struct vgpu_global_get {
+	uint32_t module;  /**< in */
+	uint32_t index;	  /**< in: 0 .. globals - 1, or VGPU_BY_NAME */
+	uint64_t va;	  /**< out: device address */
+	uint64_t size;	  /**< out: bytes */
+	uint32_t managed; /**< out: 1 for a .managed variable */
+	uint32_t kind;	  /**< out: 0 .global, 1 .const */
+	uint64_t arena_off; /**< out: offset of va in its arena */
+	char name[VGPU_MAX_NAME]; /**< in with VGPU_BY_NAME, else out */
+};
+
+/* --------------------------------------------------------------------------------------------- */
+
+/** struct vgpu_stream_create - VGPU_OP_STREAM_CREATE */
+struct vgpu_stream_create {
+	uint32_t ctx;	   /**< in */
+	uint32_t flags;	   /**< in: CUstream_flags, kept only */
+	int32_t priority;  /**< in: clamped to the device's range */
+	uint32_t stream;   /**< out: handle */
+	uint32_t slot;	   /**< out: index into vgpu_share_control.stream, and its ring */
+	uint32_t pad;	   /**< MBZ */
+};
+
+/** struct vgpu_stream_destroy - VGPU_OP_STREAM_DESTROY; what is queued still runs. */
+struct vgpu_stream_destroy {
+	uint32_t stream; /**< in */
+	uint32_t pad;	 /**< MBZ */
+};
+
+/**
+ * struct vgpu_submit - VGPU_OP_SUBMIT
+ *
+ * Appends bytes to the stream's ring on behalf of a client without shared pages; the content is
+ * exactly what the client would write there (vgpu_share.h). A command may span several calls.
+ * EAGAIN: the ring is full, WAIT first. EBUSY: the stream has a shared ring.
+ */
+struct vgpu_submit {
+	uint32_t stream; /**< in */
+	uint32_t bytes;	 /**< in: multiple of 8, up to VGPU_SUBMIT_BYTES */
+	uint8_t data[VGPU_SUBMIT_BYTES]; /**< in */
+};
+
+/**
+ * struct vgpu_wait - VGPU_OP_WAIT
+ *
+ * Returns when the stream has completed seq, or has reached host token, or its context has a
+ * sticky error, or the time is over (reply says where things stand). EINTR on a signal.
+ */
+struct vgpu_wait {
+	uint32_t stream;     /**< in */
+	uint32_t error;	     /**< out: sticky CUresult of the context */
+	uint64_t seq;	     /**< in: wanted; ~0 = none */
+	uint64_t host_token; /**< in: wanted; ~0 = none */
+	uint64_t timeout_ns; /**< in: 0 = only look; ~0 = for ever */
+	uint64_t done_seq;   /**< out */
+	uint64_t done_token; /**< out: last host token reached */
+};
+
+/** struct vgpu_event_query - VGPU_OP_EVENT_QUERY */
+struct vgpu_event_query {
+	uint32_t slot;	 /**< in: event slot, below VGPU_SHARE_EVENTS */
+	uint32_t pad;	 /**< MBZ */
+	uint64_t gen;	 /**< out: last generation recorded */
+	uint64_t time_ns; /**< out: when */
+};
+
+/** struct vgpu_host_done - VGPU_OP_HOST_DONE */
+struct vgpu_host_done {
+	uint32_t stream; /**< in */
+	uint32_t pad;	 /**< MBZ */
+	uint64_t token;	 /**< in */
+};
+
+/* The command numbers as the kernel sees them. */
+enum vgpu_ioc {
+#define X(nr, NAME, name, where, since) \
+	VGPU_OP_##NAME = nr, VGPU_IOC_##NAME = (int)_IOWR(VGPU_IOC_TYPE, nr, struct vgpu_##name),
+	VGPU_OPS(X)
+#undef X
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* VGPU_IOCTL_H */

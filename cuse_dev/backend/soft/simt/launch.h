@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * launch.h - run a grid: the only door of simt/ that soft.c uses.
+ *
+ * Here: the pool of CPU threads, and a launch. Not here: how a warp executes (a tier makes a struct
+ * simt_code, see interp/interp.h), what a module or a kernel's attributes are (soft.c).
+ */
+#ifndef SOFT_SIMT_LAUNCH_H
+#define SOFT_SIMT_LAUNCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cuse_dev/backend/backend.h"
+
+struct simt_code;   /* an executable kernel, made by a tier, immutable; any number of launches */
+struct simt_device; /* threads and their scratch memory; one per backend */
+
+/** simt_device_create() - dev->threads - 1 threads are started on first need. */
+int simt_device_create(const struct backend_device *dev, struct simt_device **ret_device);
+/** simt_device_destroy() - no launch may run. */
+void simt_device_destroy(struct simt_device *d);
+
+/**
+ * simt_host_ranges() - memory outside the window that kernels may touch (cuMemHostRegister)
+ *
+ * Replaces the list; ranges are {start, bytes} pairs. Takes effect for launches that start later.
+ * 0, -ENOMEM.
+ */
+int simt_host_ranges(struct simt_device *d, const uint64_t (*ranges)[2], size_t count);
+
+/**
+ * simt_launch() - run it to the end on the calling thread and the pool
+ *
+ * @name: of the kernel, for fault texts. Returns ret_fault->error: 0 or a CUresult. Any number of
+ * threads may launch at once.
+ */
+uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const char *name,
+		     const struct backend_launch *l, struct backend_fault *ret_fault);
+
+/** simt_code_destroy() - NULL is fine; no launch of it may run. */
+void simt_code_destroy(struct simt_code *code);
+
+/** simt_code_registers() - 32-bit registers per thread that the kernel needs, 1 .. 255. */
+uint32_t simt_code_registers(const struct simt_code *code);
+/** simt_code_local_bytes() - local memory per thread that the kernel needs (without recursion). */
+uint32_t simt_code_local_bytes(const struct simt_code *code);
+
+#endif

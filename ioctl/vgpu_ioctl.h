@@ -32,8 +32,11 @@
  *  9. Everything a client sends is hostile until checked; every maximum has a name in
  *     cuse_dev/base/limits.h or below.
  *
- * Bulk data without shared pages goes through pread(2)/pwrite(2) on the node. The offset is a
- * device address, or VGPU_BLOB_OFFSET(blob) + byte for the content of a blob.
+ * Bulk data without shared pages goes through pread(2)/pwrite(2) on the node. The place is the open
+ * file's base (BULK_BASE, 0 at first) plus the offset; it is a device address, or
+ * VGPU_BLOB_OFFSET(blob) + byte for the content of a blob. A character device made by CUSE never
+ * sees the offset of the call (the kernel passes 0), so portable callers set the base and transfer
+ * at offset 0, one thread at a time per open file; both doors agree on the result then.
  *
  * Changelog
  * ---------
@@ -87,6 +90,7 @@ extern "C" {
 	X(0x02, DEVICE_ATTRS,  device_attrs,  FRONT,  0) /* all CUdevice_attribute at once      */ \
 	X(0x03, MEM_INFO,      mem_info,      FRONT,  0) /* total and free device memory        */ \
 	X(0x04, SHARE,         share,         FRONT,  0) /* hand over a sealed memfd            */ \
+	X(0x05, BULK_BASE,     bulk_base,     FRONT,  0) /* where pread/pwrite of this file start */ \
 	X(0x10, CTX_CREATE,    ctx_create,    WORKER, 0) /* a context on this device            */ \
 	X(0x11, CTX_DESTROY,   ctx_destroy,   WORKER, 0) /* it and all that belongs to it       */ \
 	X(0x12, CTX_STATUS,    ctx_status,    WORKER, 0) /* sticky error and where it came from */ \
@@ -203,6 +207,15 @@ struct vgpu_share {
 	uint32_t kind; /**< in: VGPU_SHARE_* */
 	int32_t fd;    /**< in: descriptor number in the calling process */
 	uint64_t size; /**< in: bytes, multiple of 2 MiB */
+};
+
+/**
+ * struct vgpu_bulk_base - VGPU_OP_BULK_BASE
+ *
+ * Belongs to the open file. Errors: none of its own.
+ */
+struct vgpu_bulk_base {
+	uint64_t base; /**< in: added to the offset of every later pread/pwrite of this file */
 };
 
 /* --------------------------------------------------------------------------------------------- */
@@ -327,7 +340,8 @@ struct vgpu_va_free {
 struct vgpu_phys_create {
 	uint64_t size;	    /**< in: bytes, multiple of 2 MiB */
 	uint32_t flags;	    /**< in: VGPU_PHYS_* */
-	int32_t fd;	    /**< in: memfd of exactly size with VGPU_PHYS_FD, else -1 */
+	int32_t fd;	    /**< in: memfd of exactly size, sealed as for SHARE, with VGPU_PHYS_FD,
+			     *   else -1 */
 	uint64_t arena_off; /**< out: offset in its arena (0 with VGPU_PHYS_FD) */
 	uint32_t phys;	    /**< out: handle */
 	uint32_t pad;	    /**< MBZ */

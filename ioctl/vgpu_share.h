@@ -78,7 +78,12 @@ struct vgpu_share_ctx {
 };
 
 struct vgpu_share_control {
-	uint32_t worker_alive; /**< worker: 1 once it serves the rings, 2 when it leaves in order */
+	/**
+	 * worker: 1 once it serves the rings, 2 when it leaves in order. The front writes 3 after the
+	 * worker has died: then every ctx[].error is 719 (where it was 0), every done_word has
+	 * changed and its sleepers are awake; seq counters stand still for ever.
+	 */
+	uint32_t worker_alive;
 	uint32_t pad;
 	uint64_t reserved[7];
 	struct vgpu_share_ctx ctx[VGPU_SHARE_CONTEXTS];

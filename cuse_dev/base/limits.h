@@ -12,6 +12,7 @@
 #define LIMIT_PROCESSES		 1024	 /* client processes with sessions */
 #define LIMIT_SESSIONS_PER_PROC	 256	 /* open files of one process */
 #define LIMIT_PENDING_PER_PROC	 256	 /* relayed requests without a reply */
+#define LIMIT_BULK_WAITING	 64	 /* pread/pwrite of one process that wait for a bounce slot */
 #define LIMIT_CONTEXTS		 128	 /* per client process */
 #define LIMIT_STREAMS		 512	 /* per client process */
 #define LIMIT_MODULES		 16384	 /* per client process */

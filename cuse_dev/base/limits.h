@@ -28,5 +28,15 @@
 #define LIMIT_STACK_BYTES_MAX	 (256u << 10) /* per thread */
 #define LIMIT_KERNEL_PARAM_BYTES 32764 /* CUDA 12.1 and later */
 #define LIMIT_JIT_LOG_BYTES	 4096
+#define LIMIT_PTX_BYTES		 (1u << 30)  /* text of one module, decompressed */
+#define LIMIT_PTX_MODULE_ARENA	 (512u << 20) /* index of one module */
+#define LIMIT_PTX_UNIT_ARENA	 (2048u << 20) /* one kernel's tree and IR */
+#define LIMIT_PTX_SYMBOLS	 1048576 /* variables and functions of a module */
+#define LIMIT_PTX_REGISTERS	 1048576 /* of one function */
+#define LIMIT_PTX_NESTING	 64	 /* braces, initialisers, expressions */
+#define LIMIT_PTX_MODIFIERS	 24	 /* of one instruction */
+#define LIMIT_PTX_OPERANDS	 1024	 /* in one list */
+#define LIMIT_PTX_UNIT_FUNCS	 16384	 /* functions that one kernel can reach */
+#define LIMIT_PTX_VARIABLE_BYTES (1ull << 40) /* one variable */
 
 #endif

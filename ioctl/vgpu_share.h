@@ -18,13 +18,16 @@
  *   byte i of the stream lies at ring[i % VGPU_RING_BYTES]
  *
  * A command is a struct vgpu_cmd followed by its body, padded to 8 bytes; it may wrap around the end
- * of the ring. The client writes the command, then tail (release). If it then finds asleep != 0 it
- * wakes the futex word asleep (seq_cst fence between). The worker takes seq of the command
- * (1, 2, 3 ... per stream), runs it, then publishes done_seq (release) and wakes the futex word
+ * of the ring. The client writes the command, then tail (release). If it then finds asleep != 0
+ * (seq_cst fence between) it stores 0 there and wakes the futex word asleep; without that store a
+ * wake-up between the worker's last look at tail and its sleep would be lost. The worker takes seq
+ * of the command (1, 2, 3 ... per stream), runs it, then publishes done_seq (release) and wakes the futex word
  * done_word if waiters != 0.
  *
  * When its context has a sticky error the worker still consumes commands and completes them without
  * running them, so waits end.
+ *
+ * STREAM_CREATE sets all counters of the slot to 0, those of the client too, before it answers.
  *
  * Without shared pages the same bytes travel in VGPU_OP_SUBMIT and the worker keeps ring and
  * counters in its own memory.
@@ -62,7 +65,7 @@ struct vgpu_share_stream {
 	uint64_t done_seq;   /**< worker: commands completed */
 	uint64_t host_token; /**< worker: last VGPU_CMD_HOST_CALL reached */
 	uint32_t done_word;  /**< worker: futex word, changes with done_seq and host_token */
-	uint32_t asleep;     /**< worker: 1 while it sleeps on this word */
+	uint32_t asleep;     /**< worker: 1 while it sleeps on this word; a client that wakes it: 0 */
 	uint64_t worker_pad[4];
 };
 

@@ -16,7 +16,7 @@
 
 #define PROFILE_DEFAULT "H100-80GB"
 
-/* What one multiprocessor can hold; the constants of NVIDIA's occupancy calculation. */
+/** What one multiprocessor can hold; the constants of NVIDIA's occupancy calculation. */
 struct profile_sm {
 	uint32_t max_warps;	   /* resident */
 	uint32_t max_blocks;	   /* resident */
@@ -26,6 +26,9 @@ struct profile_sm {
 	uint32_t shared_bytes;
 	uint32_t shared_unit;	   /* shared memory of a block is a multiple of this */
 	uint32_t shared_reserved;  /* bytes per block that the system takes */
+	uint32_t shared_max;	   /* bytes a block may ask for (opt-in) */
+	uint32_t regs_per_block;
+	uint32_t threads_per_block;
 };
 
 struct profile {
@@ -38,7 +41,8 @@ struct profile {
 	uint32_t pci_subsystem; /* device << 16 | vendor */
 	uint32_t library_cc;	/* major * 10 + minor that NVIDIA's own libraries see */
 	const char *library_sonames; /* comma-separated soname prefixes that see library_cc */
-	struct profile_sm sm;
+	uint32_t shared_unit;	/* granularity of shared memory per block, bytes */
+	uint32_t column;	/* of the attribute table in profile.def */
 };
 
 /** What the configuration may change; zero means as the profile says. */
@@ -69,6 +73,9 @@ int profile_info(const struct profile *p, const struct profile_override *o,
 
 /** profile_backend() - the constants for backend_ops.open; window and threads are left 0. */
 void profile_backend(const struct profile *p, struct backend_device *ret_device);
+
+/** profile_sm() - what a multiprocessor of this card holds. */
+void profile_sm(const struct profile *p, struct profile_sm *ret_sm);
 
 /**
  * profile_uuid() - the UUID of device @index of this host.

@@ -144,7 +144,7 @@ void profile_backend(const struct profile *p, struct backend_device *ret_device)
 	ret_device->clock_khz = (uint32_t)a.value[PROFILE_ATTR_CLOCK_RATE];
 }
 
-void profile_sm(const struct profile *p, struct profile_sm *ret_sm)
+void profile_sm_limits(const struct profile *p, struct profile_sm *ret_sm)
 {
 	struct vgpu_device_attrs a;
 
@@ -175,7 +175,7 @@ uint32_t profile_occupancy(const struct profile *p, const struct profile_block *
 	struct profile_sm sm;
 	uint64_t warps, regs_per_warp, shared, blocks;
 
-	profile_sm(p, &sm);
+	profile_sm_limits(p, &sm);
 	if (!b->threads || b->threads > sm.threads_per_block || b->shared_bytes > sm.shared_max ||
 	    b->regs_per_thread > 255)
 		return 0;

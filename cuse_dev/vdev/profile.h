@@ -74,8 +74,8 @@ int profile_info(const struct profile *p, const struct profile_override *o,
 /** profile_backend() - the constants for backend_ops.open; window and threads are left 0. */
 void profile_backend(const struct profile *p, struct backend_device *ret_device);
 
-/** profile_sm() - what a multiprocessor of this card holds. */
-void profile_sm(const struct profile *p, struct profile_sm *ret_sm);
+/** profile_sm_limits() - what a multiprocessor of this card holds. */
+void profile_sm_limits(const struct profile *p, struct profile_sm *ret_sm);
 
 /**
  * profile_uuid() - the UUID of device @index of this host.

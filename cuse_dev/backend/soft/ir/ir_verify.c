@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ir_verify.c - is a unit well formed: what every consumer may rely on without checking again.
+ *
+ * Operand counts come from ir_op.def, widths from want_bits(). Not here: whether a combination of
+ * operation, type and modifiers exists (rt_eval() knows).
+ */
+#include "cuse_dev/backend/soft/ir/ir.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define ANY_WIDTH 0u
+
+struct verify {
+	const struct ir_unit *unit;
+	const struct ir_func *func;
+	const struct ir_inst *in;
+	uint32_t block;
+	char *err;
+	size_t err_bytes;
+};
+
+static const struct {
+	int8_t nd, ns;
+} counts[IR_OP_COUNT] = {
+#define IR_OP(NAME, text, d, s) [IR_OP_##NAME] = { d, s },
+#include "ir_op.def"
+#undef IR_OP
+};
+
+__attribute__((format(printf, 2, 3))) static int bad(struct verify *v, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (v->err_bytes)
+		snprintf(v->err, v->err_bytes, "%u:%u: %s, block %u%s%s: %s", v->in ? v->in->line : 0,
+			 v->in ? v->in->column : 0, v->func && v->func->name ? v->func->name : "unit",
+			 v->block, v->in ? ", " : "", v->in ? ir_op_text(v->in->op) : "", text);
+	return -EINVAL;
+}
+
+/* The width of the register that holds a value of @bits. */
+static uint32_t reg_bits(uint32_t bits)
+{
+	return bits > 1 && bits < 16 ? 16 : bits;
+}
+
+static uint32_t type_reg_bits(uint8_t type)
+{
+	return reg_bits(ir_type_bits(type));
+}
+
+/* Results. ANY_WIDTH: not checked (loads and stores convert from the register's own width). */
+static uint32_t want_result(const struct ir_inst *in, uint32_t i)
+{
+	uint32_t t = type_reg_bits(in->type);
+
+	switch (in->op) {
+	case IR_OP_MUL_WIDE:
+	case IR_OP_MAD_WIDE:
+		return 2 * ir_type_bits(in->type);
+	case IR_OP_ADDC:
+	case IR_OP_SUBC:
+	case IR_OP_MADC_LO:
+	case IR_OP_MADC_HI:
+	case IR_OP_LOP3P:
+		return i ? 1 : t;
+	case IR_OP_SETP:
+	case IR_OP_TESTP:
+	case IR_OP_ISSPACEP:
+		return 1;
+	case IR_OP_BFIND:
+	case IR_OP_POPC:
+	case IR_OP_CLZ:
+	case IR_OP_DP4A:
+	case IR_OP_DP2A:
+	case IR_OP_CVT_PACK:
+	case IR_OP_MATCH_ANY:
+	case IR_OP_ACTIVEMASK:
+		return 32;
+	case IR_OP_UNPACK:
+		return reg_bits(ir_type_bits(in->type) / (in->nd ? in->nd : 1));
+	case IR_OP_SHFL:
+	case IR_OP_MATCH_ALL:
+	case IR_OP_ELECT:
+		return i ? 1 : 32;
+	case IR_OP_VOTE:
+		return in->sub == IR_VOTE_BALLOT ? 32 : 1;
+	case IR_OP_BAR:
+		return in->sub == IR_BAR_RED_POPC ? 32 : 1;
+	case IR_OP_LD:
+		return type_reg_bits(in->type2);
+	case IR_OP_CVTA:
+	case IR_OP_CVTA_TO:
+	case IR_OP_FRAME_ADDR:
+	case IR_OP_ALLOCA:
+	case IR_OP_STACKSAVE:
+	case IR_OP_UNSUPPORTED:
+		return ANY_WIDTH;
+	default:
+		return t;
+	}
+}
+
+static uint32_t want_source(const struct ir_inst *in, uint32_t i)
+{
+	uint32_t t = type_reg_bits(in->type), t2 = type_reg_bits(in->type2);
+
+	switch (in->op) {
+	case IR_OP_MAD_WIDE:
+		return i == 2 ? 2 * ir_type_bits(in->type) : t;
+	case IR_OP_ADDC:
+	case IR_OP_SUBC:
+	case IR_OP_SELP:
+		return i == 2 ? 1 : t;
+	case IR_OP_SETP:
+		return i == 2 ? 1 : t;
+	case IR_OP_MADC_LO:
+	case IR_OP_MADC_HI:
+		return i == 3 ? 1 : t;
+	case IR_OP_LOP3:
+		return i == 3 ? 32 : t;
+	case IR_OP_LOP3P:
+		return i == 4 ? 1 : i == 3 ? 32 : t;
+	case IR_OP_SHL:
+	case IR_OP_SHR:
+		return i == 1 ? 32 : t;
+	case IR_OP_BFE:
+		return i >= 1 ? 32 : t;
+	case IR_OP_BFI:
+		return i >= 2 ? 32 : t;
+	case IR_OP_SHF_L:
+	case IR_OP_SHF_R:
+	case IR_OP_FNS:
+	case IR_OP_PRMT:
+	case IR_OP_DP4A:
+	case IR_OP_DP2A:
+	case IR_OP_SHFL:
+	case IR_OP_WARP_SYNC:
+	case IR_OP_ELECT:
+	case IR_OP_NANOSLEEP:
+		return 32;
+	case IR_OP_SET:
+		return i == 2 ? 1 : t2;
+	case IR_OP_SLCT:
+		return i == 2 ? t2 : t;
+	case IR_OP_PACK:
+		return reg_bits(ir_type_bits(in->type) / (in->ns ? in->ns : 1));
+	case IR_OP_CVT:
+		return i == 2 ? 32 : t2;
+	case IR_OP_CVT_PACK:
+		return i == 2 ? 32 : t2;
+	case IR_OP_VOTE:
+		return i == 0 ? 1 : 32;
+	case IR_OP_MATCH_ANY:
+	case IR_OP_MATCH_ALL:
+	case IR_OP_REDUX:
+		return i == 1 ? 32 : t;
+	case IR_OP_BAR:
+		return i == 2 ? 1 : 32;
+	case IR_OP_ATOM:
+	case IR_OP_RED:
+		return i == 0 ? ANY_WIDTH : t;
+	case IR_OP_LD:
+	case IR_OP_ST:
+	case IR_OP_PREFETCH:
+	case IR_OP_CVTA:
+	case IR_OP_CVTA_TO:
+	case IR_OP_ISSPACEP:
+	case IR_OP_ALLOCA:
+	case IR_OP_STACKRESTORE:
+	case IR_OP_CALL_INDIRECT:
+	case IR_OP_UNSUPPORTED:
+		return ANY_WIDTH;
+	default:
+		return t;
+	}
+}
+
+static int check_reg(struct verify *v, uint32_t reg, uint32_t bits, const char *what, uint32_t i)
+{
+	uint32_t have;
+
+	if (reg >= v->func->nregs)
+		return bad(v, "%s %u: no register %u", what, i, reg);
+	have = ir_type_bits(v->func->regs[reg].type);
+	if (bits != ANY_WIDTH && have != bits)
+		return bad(v, "%s %u: register %u is %u bits wide, %u wanted", what, i, reg, have, bits);
+	if (bits == ANY_WIDTH && have == 1 && v->in->op != IR_OP_UNSUPPORTED)
+		return bad(v, "%s %u: a predicate where a value is wanted", what, i);
+	return 0;
+}
+
+/* Which sources may be absent. */
+static bool may_be_none(const struct ir_inst *in, uint32_t i)
+{
+	switch (in->op) {
+	case IR_OP_SETP:
+	case IR_OP_SET:
+		return i == 2;
+	case IR_OP_LOP3P:
+		return i == 4;
+	case IR_OP_SHFL:
+		return i == 3;
+	case IR_OP_VOTE:
+	case IR_OP_MATCH_ANY:
+	case IR_OP_MATCH_ALL:
+	case IR_OP_REDUX:
+	case IR_OP_BAR:
+		return i == 1;
+	case IR_OP_UNSUPPORTED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int check_slots(struct verify *v, const struct ir_slot *s, uint32_t n, const char *what)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if ((uint64_t)s[i].offset + s[i].size > v->func->frame_bytes)
+			return bad(v, "%s %u is outside of the frame", what, i);
+	return 0;
+}
+
+static int check_call(struct verify *v)
+{
+	const struct ir_aux *aux = v->in->aux;
+	const struct ir_func *f;
+	int r;
+
+	if (!aux)
+		return bad(v, "call without aux");
+	r = check_slots(v, aux->args, aux->count, "argument");
+	if (r == 0)
+		r = check_slots(v, aux->rets, aux->nrets, "result");
+	if (r < 0)
+		return r;
+	if (v->in->op == IR_OP_CALL_BUILTIN)
+		return aux->func <= IR_BUILTIN_FREE ? 0 : bad(v, "no builtin %u", aux->func);
+	if (v->in->op != IR_OP_CALL)
+		return 0;
+	if (aux->func >= v->unit->nfuncs)
+		return bad(v, "no function %u", aux->func);
+	f = v->unit->funcs[aux->func];
+	if (f->nparams != aux->count || f->nrets != aux->nrets)
+		return bad(v, "%s wants %u arguments and %u results", f->name ? f->name : "callee",
+			   f->nparams, f->nrets);
+	return 0;
+}
+
+static int check_inst(struct verify *v)
+{
+	const struct ir_inst *in = v->in;
+	const struct ir_operand *o = in->opnd;
+	int r;
+
+	if (in->op == IR_OP_NONE || in->op >= IR_OP_COUNT)
+		return bad(v, "no operation %u", in->op);
+	if (in->type >= IR_TYPE_COUNT || in->type2 >= IR_TYPE_COUNT)
+		return bad(v, "no such type");
+	if (counts[in->op].nd >= 0 && counts[in->op].nd != in->nd)
+		return bad(v, "%u results, %d wanted", in->nd, counts[in->op].nd);
+	if (counts[in->op].ns >= 0 && counts[in->op].ns != in->ns)
+		return bad(v, "%u sources, %d wanted", in->ns, counts[in->op].ns);
+	if (in->guard >= 0) {
+		r = check_reg(v, (uint32_t)in->guard, 1, "guard", 0);
+		if (r < 0)
+			return r;
+	}
+	if (in->op == IR_OP_SREG && in->sub >= IR_SREG_COUNT)
+		return bad(v, "no special register %u", in->sub);
+	for (uint32_t i = 0; i < in->nd; i++) {
+		if (o[i].kind == IR_OPND_NONE)
+			continue;
+		if (o[i].kind != IR_OPND_REG)
+			return bad(v, "result %u is no register", i);
+		r = check_reg(v, o[i].reg, want_result(in, i), "result", i);
+		if (r < 0)
+			return r;
+	}
+	for (uint32_t i = 0; i < in->ns; i++) {
+		if (o[in->nd + i].kind == IR_OPND_NONE && !may_be_none(in, i))
+			return bad(v, "source %u is missing", i);
+		if (o[in->nd + i].kind != IR_OPND_REG)
+			continue;
+		r = check_reg(v, o[in->nd + i].reg, want_source(in, i), "source", i);
+		if (r < 0)
+			return r;
+	}
+	switch (in->op) {
+	case IR_OP_LD:
+	case IR_OP_ST:
+	case IR_OP_ATOM:
+	case IR_OP_RED:
+		if (ir_type_bits(in->type) < 8 || in->nd > 8 || in->ns > 10 || in->ns < 1)
+			return bad(v, "bad type or count of elements");
+		if (in->space > IR_SPACE_FRAME)
+			return bad(v, "no such space");
+		break;
+	case IR_OP_CALL:
+	case IR_OP_CALL_INDIRECT:
+	case IR_OP_CALL_BUILTIN:
+		return check_call(v);
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int check_term(struct verify *v, const struct ir_block *b)
+{
+	v->in = NULL;
+	switch (b->term) {
+	case IR_TERM_BRANCH:
+		if (b->pred >= v->func->nregs || v->func->regs[b->pred].type != IR_PRED)
+			return bad(v, "branch on register %u, which is no predicate", b->pred);
+		if (b->target[1] >= v->func->nblocks)
+			return bad(v, "no block %u", b->target[1]);
+		/* fall through */
+	case IR_TERM_JUMP:
+		return b->target[0] < v->func->nblocks ? 0 : bad(v, "no block %u", b->target[0]);
+	case IR_TERM_SWITCH:
+		if (b->pred >= v->func->nregs || ir_type_bits(v->func->regs[b->pred].type) != 32)
+			return bad(v, "switch on register %u, which is not 32 bits wide", b->pred);
+		if (!b->aux || !b->aux->count)
+			return bad(v, "switch without targets");
+		for (uint32_t i = 0; i < b->aux->count; i++)
+			if (b->aux->targets[i] >= v->func->nblocks)
+				return bad(v, "no block %u", b->aux->targets[i]);
+		return 0;
+	case IR_TERM_RET:
+	case IR_TERM_EXIT:
+		return 0;
+	default:
+		return bad(v, "no terminator %u", b->term);
+	}
+}
+
+static int check_func(struct verify *v)
+{
+	const struct ir_func *f = v->func;
+	int r;
+
+	v->block = 0;
+	v->in = NULL;
+	if (!f->nblocks)
+		return bad(v, "no blocks");
+	for (uint32_t i = 0; i < f->nregs; i++)
+		if (f->regs[i].type != IR_PRED && (ir_type_bits(f->regs[i].type) < 16 ||
+						   ir_type_bits(f->regs[i].type) > 128))
+			return bad(v, "register %u has no width", i);
+	r = check_slots(v, f->params, f->nparams, "parameter");
+	if (r == 0)
+		r = check_slots(v, f->rets, f->nrets, "result");
+	for (uint32_t b = 0; r == 0 && b < f->nblocks; b++) {
+		v->block = b;
+		for (uint32_t i = 0; r == 0 && i < f->blocks[b].count; i++) {
+			v->in = &f->blocks[b].insts[i];
+			r = check_inst(v);
+		}
+		if (r == 0)
+			r = check_term(v, &f->blocks[b]);
+	}
+	return r;
+}
+
+int ir_verify(const struct ir_unit *unit, char *err, size_t err_bytes)
+{
+	struct verify v = { .unit = unit, .err = err, .err_bytes = err_bytes };
+
+	if (!unit->nfuncs)
+		return bad(&v, "no functions");
+	for (uint32_t i = 0; i < unit->nfuncs; i++) {
+		int r;
+
+		v.func = unit->funcs[i];
+		r = check_func(&v);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -91,6 +91,7 @@ struct link {
 
 	pthread_mutex_t event_lock;
 	uint64_t event_used[VGPU_SHARE_EVENTS / 64]; /* guarded by event_lock */
+	uint64_t event_late[VGPU_SHARE_EVENTS / 64]; /* guarded by event_lock; freed, record pending */
 	uint64_t event_gen[VGPU_SHARE_EVENTS];	     /* last generation given out, atomic */
 	uint32_t event_hint;			     /* guarded by event_lock */
 
@@ -146,6 +147,7 @@ struct link_stream {
 	uint64_t tail;	/* guarded by lock */
 	uint64_t seq;	/* last submitted; written under lock, read atomically */
 	uint64_t done;	/* last known done_seq without shared pages; atomic */
+	uint64_t done_token; /* the same of host tokens */
 	uint64_t token; /* last host token; guarded by lock */
 	uint32_t error; /* sticky error seen by WAIT without shared pages; atomic */
 };
@@ -155,11 +157,8 @@ int link_stream_create(struct link_dev *dev, uint32_t ctx, uint32_t ctx_slot, ui
 /** link_stream_destroy() - what is queued still runs. @in_daemon: also destroy it there. */
 void link_stream_destroy(struct link_stream *s, bool in_daemon);
 
-/** link_submit() - append @cmd (cmd->bytes is set here from @bytes, padded to 8). */
-int link_submit(struct link_stream *s, struct vgpu_cmd *cmd, size_t bytes, uint64_t *ret_seq);
-/** link_submit_body() - the same with @body_bytes of @body behind the struct (kernel parameters). */
-int link_submit_body(struct link_stream *s, struct vgpu_cmd *cmd, size_t bytes, const void *body,
-		     size_t body_bytes, uint64_t *ret_seq);
+/** link_submit() - append @cmd, cmd->bytes long (made a multiple of 8 on the way). */
+int link_submit(struct link_stream *s, const struct vgpu_cmd *cmd, uint64_t *ret_seq);
 
 /** link_submitted() - seq of the last command, 0 for none yet. */
 uint64_t link_submitted(const struct link_stream *s);
@@ -167,8 +166,12 @@ uint64_t link_submitted(const struct link_stream *s);
 int link_done(struct link_stream *s, uint64_t seq);
 /** link_wait() - until @seq is complete. -ETIMEDOUT, -ENODEV. Restarts after signals. */
 int link_wait(struct link_stream *s, uint64_t seq, uint64_t timeout_ns);
-/** link_wait_token() - until the stream stands at host token @token. */
-int link_wait_token(struct link_stream *s, uint64_t token, uint64_t timeout_ns);
+/**
+ * link_wait_token() - until the stream stands at host token @token, or has done @seq without stopping there
+ * (the context has an error). link_at_token() tells which.
+ */
+int link_wait_token(struct link_stream *s, uint64_t token, uint64_t seq, uint64_t timeout_ns);
+bool link_at_token(struct link_stream *s, uint64_t token);
 /** link_host_call() - append a HOST_CALL; its token comes back. */
 int link_host_call(struct link_stream *s, uint64_t *ret_token, uint64_t *ret_seq);
 /** link_host_done() - the call of @token has returned; the stream goes on. */
@@ -176,7 +179,7 @@ int link_host_done(struct link_stream *s, uint64_t token);
 /** link_stream_error() - sticky CUresult of the stream's context. */
 uint32_t link_stream_error(struct link_stream *s);
 
-/* ---- event slots: event.c ------------------------------------------------------------------- */
+/* ---- event slots: slot.c ------------------------------------------------------------------- */
 
 int link_event_alloc(struct link *l, uint32_t *ret_slot);
 void link_event_free(struct link *l, uint32_t slot);

@@ -518,7 +518,7 @@ static unsigned scan_children(pid_t parent, pid_t *pids, unsigned max, unsigned 
 	return live;
 }
 
-int support_daemon_usage(const struct support_daemon *d, struct support_daemon_usage *ret_usage)
+int support_daemon_measure(const struct support_daemon *d, struct support_daemon_usage *ret_usage)
 {
 	char path[64], line[128];
 	FILE *f;

@@ -71,7 +71,7 @@ struct support_daemon_usage {
 	unsigned long rss_kib;
 };
 
-int support_daemon_usage(const struct support_daemon *d, struct support_daemon_usage *ret_usage);
+int support_daemon_measure(const struct support_daemon *d, struct support_daemon_usage *ret_usage);
 
 /** support_daemon_workers() - pids of its workers, up to @max; returns how many there are. */
 unsigned support_daemon_workers(const struct support_daemon *d, pid_t *pids, unsigned max);

@@ -41,12 +41,12 @@ TEST_F(Endurance, CyclesLeaveNothingBehind)
 		ASSERT_EQ(r->res.code, 0) << "cycle " << i << ": " << r->text();
 		if (i == warm_up) {
 			ASSERT_EQ(support_daemon_settle(daemon, 5000), 0);
-			ASSERT_EQ(support_daemon_usage(daemon, &before), 0);
+			ASSERT_EQ(support_daemon_measure(daemon, &before), 0);
 		}
 	}
 	ASSERT_GT(i, warm_up) << "too slow to say anything";
 	ASSERT_EQ(support_daemon_settle(daemon, 5000), 0) << "workers stayed behind";
-	ASSERT_EQ(support_daemon_usage(daemon, &after), 0);
+	ASSERT_EQ(support_daemon_measure(daemon, &after), 0);
 	printf("%lu cycles in %.1f s; the daemon: %u -> %u descriptors, %lu -> %lu KiB\n", i,
 	       seconds() - begin, before.fds, after.fds, before.rss_kib, after.rss_kib);
 	EXPECT_LE(after.fds, before.fds);

@@ -40,7 +40,9 @@ void link_window_reserve(struct link *l)
 	/* Far from where the kernel puts programs, libraries, heap and stack; sanitizers differ. */
 	static const uint64_t bases[] = { 0x700000000000ull, 0x600000000000ull, 0x500000000000ull,
 					  0x400000000000ull, 0x300000000000ull, 0x200000000000ull,
-					  0x7e0000000000ull };
+					  0x7e0000000000ull,
+					  /* all there is where processes end at 512 GiB */
+					  0x1000000000ull };
 	struct rlimit as;
 	uint64_t size = WINDOW_BYTES;
 

@@ -1,0 +1,134 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# guest.sh - init of the user-mode-linux that run.sh boots. Root is the host's file system: nothing
+# may be written there but below $DIR, so /run, /dev and /dev/shm are the guest's own.
+dir=$(dirname "$0")
+. "$dir/settings"
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+failures=0
+node=/dev/nvidia-vgpu0
+
+check()
+{
+	what=$1
+	shift
+	if "$@" >"$DIR/out" 2>&1; then
+		echo "ok    $what"
+	else
+		echo "FAIL  $what (code $?): $*"
+		sed 's/^/      /' "$DIR/out"
+		failures=$((failures + 1))
+	fi
+}
+
+# "key=value" of the last check's output
+value()
+{
+	sed -n "s/^$1=//p" "$DIR/out" | head -n 1
+}
+
+same()
+{
+	[ "$1" = "$2" ] || {
+		echo "'$1' instead of '$2'"
+		return 1
+	}
+}
+
+finish()
+{
+	echo "guest: $failures failures"
+	sync
+	/bin/busybox poweroff -f
+}
+
+as_nobody()
+{
+	setpriv --reuid=65534 --regid=65534 --clear-groups env -i "$@"
+}
+
+wait_for() # seconds, command
+{
+	n=$(($1 * 10))
+	shift
+	while [ $n -gt 0 ]; do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.1
+		n=$((n - 1))
+	done
+	return 1
+}
+
+no_workers()
+{
+	! pgrep -x vgpu-worker
+}
+
+echo "guest: $(uname -r)"
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs run /run
+mkdir -p /dev/shm
+mount -t tmpfs -o mode=1777 shm /dev/shm
+mount --bind "$DIR/ld.so.cache" /etc/ld.so.cache
+check "fuse.ko" insmod "$MODULES/fuse.ko"
+check "cuse.ko" insmod "$MODULES/cuse.ko"
+mkdir -p /run/udev/rules.d
+cp "$DIR/60-vgpu.rules" /run/udev/rules.d/
+check "udevd" "$UDEVD" --daemon
+
+start_daemon()
+{
+	: >"$DIR/vgpu.conf"
+	"$DIR/bin/vgpu-cuse" --door=cuse --config="$DIR/vgpu.conf" --run-dir=/run/vgpu \
+		--worker="$DIR/bin/vgpu-worker" >>"$DIR/log" 2>&1 &
+	daemon=$!
+	wait_for 20 test -c $node && udevadm settle --timeout=20
+}
+
+check "daemon makes a character device" start_daemon
+if ! [ -c $node ]; then
+	sed 's/^/      /' "$DIR/log"
+	finish
+fi
+check "udev's mode 0666" wait_for 10 test "$(stat -c %a $node)" = 666
+check "udev's link /dev/vgpu/0" wait_for 10 test /dev/vgpu/0 -ef $node
+check "subsystem is cuse" same "$(basename "$(readlink -f /sys/class/cuse/nvidia-vgpu0/subsystem)")" cuse
+
+check "discovery with an empty environment" env -i "$DIR/bin/client" probe
+check "  name" same "$(value name)" "NVIDIA H100 80GB HBM3"
+check "discovery as another user" as_nobody "$DIR/bin/client" probe
+check "  80 GiB" same "$(value total)" 85899345920
+check "computes as another user" as_nobody "$DIR/bin/client" cycle
+check "in a grandchild" as_nobody /bin/sh -c "/bin/sh -c '$DIR/bin/client cycle; exit \$?'; exit \$?"
+check "after setuid" "$DIR/bin/client" after 1234
+check "wild store" as_nobody "$DIR/bin/client" wild store
+check "  is error 700" same "$(value result)" 700
+if [ -x "$DIR/bin/demo" ]; then
+	check "the demo, built by nvcc" as_nobody "$DIR/bin/demo"
+	tail -n 13 "$DIR/out" | sed 's/^/      /'
+fi
+
+"$DIR/bin/client" hold >"$DIR/hold" 2>&1 &
+hold=$!
+check "a client holds memory" wait_for 20 grep -q holding "$DIR/hold"
+kill -KILL $hold
+check "SIGKILL takes its worker along" wait_for 5 no_workers
+
+check "bystander begins" true
+"$DIR/bin/client" busy 3 >"$DIR/busy" 2>&1 &
+busy=$!
+wait_for 20 grep -q busy "$DIR/busy"
+check "wild load beside it" as_nobody "$DIR/bin/client" wild load
+wait $busy
+check "the bystander did not notice" test $? -eq 0
+sed 's/^/      /' "$DIR/busy"
+
+kill -TERM $daemon
+wait $daemon
+check "SIGTERM: ends with 0" test $? -eq 0
+check "  node gone" wait_for 5 test ! -e $node
+check "  link gone" wait_for 5 test ! -e /dev/vgpu/0
+check "nothing suspicious in its log" sh -c "! grep -E '<[0-3]>|Sanitizer|corrupt' $DIR/log"
+[ $failures -eq 0 ] || sed 's/^/log:  /' "$DIR/log"
+finish

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - vgpu-cuse: options, configuration, start and end. All work happens in the loop.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "cuse_dev/base/log.h"
+#include "cuse_dev/door/door.h"
+#include "cuse_dev/session/config.h"
+#include "cuse_dev/session/lock.h"
+#include "cuse_dev/session/loop.h"
+#include "cuse_dev/session/session.h"
+#include "cuse_dev/session/spawn.h"
+
+#define EXIT_USAGE    2
+#define WANT_FILES    131072 /* LIMIT_PROCESSES clients with all their pages */
+#define READY_SECONDS 10
+
+#ifndef VGPU_VERSION
+#define VGPU_VERSION "0.1.0"
+#endif
+
+/* Options that set a key of [daemon].  X(option, key, argument, help) */
+#define SETTINGS(X)                                                                   \
+	X("door", "door", "auto|cuse|fuse", "how the nodes are made (auto)")          \
+	X("log-level", "log_level", "LEVEL", "error, warning, notice, info or debug") \
+	X("node-dir", "node_dir", "DIR", "where the nodes appear (/dev)")             \
+	X("run-dir", "run_dir", "DIR", "where the lock file lies (/run/vgpu)")        \
+	X("worker", "worker", "PATH", "the worker program")                           \
+	X("user", "user", "NAME", "the user that workers become (vgpu, else nobody)") \
+	X("threads", "threads", "N", "compute threads per worker (0: one per CPU)")   \
+	X("overcommit", "overcommit", "lazy|strict", "whether devices may promise more than the host has")
+
+enum { OPT_CONFIG = 1000, OPT_DEVICE, OPT_FOREGROUND, OPT_VERSION, OPT_HELP };
+
+static const char *const setting_keys[] = {
+#define X(option, key, argument, help) key,
+	SETTINGS(X)
+#undef X
+};
+
+#define SETTING_COUNT (sizeof(setting_keys) / sizeof(setting_keys[0]))
+
+static const struct option options[] = {
+#define X(option, key, argument, help) { option, required_argument, NULL, 0 },
+	SETTINGS(X)
+#undef X
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "device", required_argument, NULL, OPT_DEVICE },
+	{ "foreground", no_argument, NULL, OPT_FOREGROUND },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ 0 },
+};
+
+struct arguments {
+	const char *config; /* NULL: the default, which may be missing */
+	const char *setting[SETTING_COUNT];
+	const char *device[VGPU_MAX_DEVICES];
+	unsigned devices;
+};
+
+static void help(void)
+{
+	printf("Usage: vgpu-cuse [option]...\n\n"
+	       "Serves virtual NVIDIA GPUs as /dev/nvidia-vgpu0, 1, ... until SIGTERM.\n\n"
+	       "  --config=FILE             configuration (%s)\n"
+	       "  --device=PROFILE[,K=V]... a device instead of the configured ones, e.g.\n"
+	       "                            H100-80GB or T4,memory=4G,mode=0660; may be repeated\n",
+	       CONFIG_PATH);
+#define X(option, key, argument, text) printf("  --%-23s %s\n", option "=" argument, text);
+	SETTINGS(X)
+#undef X
+	printf("  --foreground              stay in the foreground (it always does)\n"
+	       "  --version                 print the version\n"
+	       "  --help                    print this\n\n"
+	       "See vgpu-cuse(8) and vgpu.conf(5).\n");
+}
+
+/* 0: go on; otherwise the exit code plus 1. */
+static int parse(int argc, char **argv, struct arguments *a)
+{
+	int c, index = 0;
+
+	while ((c = getopt_long(argc, argv, "", options, &index)) >= 0) {
+		switch (c) {
+		case 0:
+			a->setting[index] = optarg;
+			break;
+		case OPT_CONFIG:
+			a->config = optarg;
+			break;
+		case OPT_DEVICE:
+			if (a->devices == VGPU_MAX_DEVICES) {
+				log_error("--device=%s: at most %d devices", optarg, VGPU_MAX_DEVICES);
+				return 1 + EXIT_USAGE;
+			}
+			a->device[a->devices++] = optarg;
+			break;
+		case OPT_FOREGROUND:
+			break;
+		case OPT_VERSION:
+			printf("vgpu-cuse %s\n", VGPU_VERSION);
+			return 1 + EXIT_SUCCESS;
+		case OPT_HELP:
+			help();
+			return 1 + EXIT_SUCCESS;
+		default: /* getopt has named it */
+			fprintf(stderr, "Try \"vgpu-cuse --help\".\n");
+			return 1 + EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "vgpu-cuse: \"%s\" is no option\nTry \"vgpu-cuse --help\".\n",
+			argv[optind]);
+		return 1 + EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* The file first, then the command line over it. */
+static int configure(const struct arguments *a, struct config *c)
+{
+	char where[64];
+	unsigned i;
+
+	config_init(c);
+	if (config_read(c, a->config ? a->config : CONFIG_PATH, !a->config) < 0)
+		return EXIT_FAILURE;
+	for (i = 0; i < SETTING_COUNT; i++) {
+		snprintf(where, sizeof(where), "--%s", options[i].name);
+		if (a->setting[i] && config_set(c, where, setting_keys[i], a->setting[i]) < 0)
+			return EXIT_USAGE;
+	}
+	if (a->devices)
+		c->device_count = 0;
+	for (i = 0; i < a->devices; i++) {
+		if (config_add_device(c, a->device[i]) < 0)
+			return EXIT_USAGE;
+	}
+	return config_complete(c) < 0 ? (a->devices ? EXIT_USAGE : EXIT_FAILURE) : 0;
+}
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+struct signals {
+	struct loop_source src;
+	struct loop *loop;
+};
+
+static void on_signal(struct loop_source *src, uint32_t events)
+{
+	struct signals *s = container_of(src, struct signals, src);
+	struct signalfd_siginfo si;
+
+	if (read(src->fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	if (si.ssi_signo == SIGHUP) {
+		log_notice("the configuration is read at start only; restart to change it");
+		return;
+	}
+	log_info("ending on signal %u", si.ssi_signo);
+	s->loop->stop = true;
+}
+
+static int watch_signals(struct signals *s, struct loop *loop)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	s->loop = loop;
+	s->src.ready = on_signal;
+	s->src.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->src.fd < 0 ? -errno : loop_add(loop, &s->src, EPOLLIN);
+}
+
+/* ---- doors ---------------------------------------------------------------------------------- */
+
+static const struct door_ops *choose_door(const struct config *c)
+{
+	bool dev = !strcmp(c->node_dir, "/dev");
+
+	switch (c->door) {
+	case CONFIG_DOOR_FUSE:
+		return &door_fuse;
+	case CONFIG_DOOR_CUSE:
+		if (!dev)
+			log_error("door cuse makes its nodes in /dev, not in %s", c->node_dir);
+		return dev ? &door_cuse : NULL;
+	default:
+		return dev && door_cuse_here() ? &door_cuse : &door_fuse;
+	}
+}
+
+static void close_doors(struct door **doors, unsigned count)
+{
+	while (count)
+		door_close(doors[--count]);
+}
+
+static int open_doors(const struct config *c, struct front *f, struct door **doors)
+{
+	const struct door_ops *ops = choose_door(c);
+	char path[PATH_MAX + 32];
+	uint32_t i;
+	int r;
+
+	if (!ops)
+		return -EINVAL;
+	for (i = 0; i < c->device_count; i++) {
+		snprintf(path, sizeof(path), "%s/nvidia-vgpu%u", c->node_dir, i);
+		r = ops->open(f, i, path, &doors[i]);
+		if (r < 0) {
+			close_doors(doors, i);
+			return r;
+		}
+		log_info("%s: %s through %s", path, c->device[i].profile, ops->name);
+	}
+	return 0;
+}
+
+static int wait_for_doors(struct front *f, struct door **doors, unsigned count)
+{
+	struct loop *loop = front_loop(f);
+	unsigned i;
+
+	for (i = 0; i < count && !loop->stop; i++) {
+		while (!door_ready(doors[i]) && !loop->stop) {
+			if (loop_once(loop, READY_SECONDS * 1000) <= 0) {
+				log_error("device %u: the kernel does not take the node", i);
+				return -ETIMEDOUT;
+			}
+		}
+	}
+	return 0;
+}
+
+static int serve(const struct config *c, const struct spawn *spawn)
+{
+	struct door *doors[VGPU_MAX_DEVICES];
+	struct signals signals = { .src.fd = -1 };
+	struct front *f;
+	int r;
+
+	r = front_create(c, spawn, &f);
+	if (r < 0)
+		return r;
+	r = watch_signals(&signals, front_loop(f));
+	if (r < 0)
+		goto destroy_front;
+	r = open_doors(c, f, doors);
+	if (r < 0)
+		goto destroy_front;
+	r = wait_for_doors(f, doors, c->device_count);
+	if (r < 0)
+		goto close_doors;
+	sd_notifyf(0, "READY=1\nSTATUS=Serving %u device(s).", c->device_count);
+	r = loop_run(front_loop(f));
+	sd_notify(0, "STOPPING=1");
+close_doors:
+	close_doors(doors, c->device_count);
+destroy_front:
+	front_destroy(f);
+	if (signals.src.fd >= 0)
+		close(signals.src.fd);
+	return r;
+}
+
+static void raise_limits(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max < WANT_FILES ? l.rlim_max : WANT_FILES;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+int main(int argc, char **argv)
+{
+	static struct config config; /* too large for a stack */
+	static struct spawn spawn;
+	struct arguments args = { 0 };
+	struct lock lock;
+	int r;
+
+	log_init("vgpu-cuse", LOG_L_INFO);
+	r = parse(argc, argv, &args);
+	if (r)
+		return r - 1;
+	r = configure(&args, &config);
+	if (r)
+		return r;
+	log_init("vgpu-cuse", config.log_level);
+	umask(022);
+	raise_limits();
+	if (lock_take(&lock, config.run_dir) < 0)
+		return EXIT_FAILURE;
+	r = spawn_init(&spawn, config.worker, config.user);
+	if (r >= 0)
+		r = serve(&config, &spawn);
+	spawn_fini(&spawn);
+	lock_drop(&lock);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

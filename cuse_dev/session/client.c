@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* client.c - one per process, watched by pidfd; ends with it or with its last open file. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cuse_dev/base/limits.h"
+#include "cuse_dev/base/log.h"
+#include "cuse_dev/session/front.h"
+#include "cuse_dev/session/reap.h"
+#include "cuse_dev/session/worker.h"
+
+static struct client **bucket(struct front *f, uint32_t tgid)
+{
+	return &f->clients[tgid % FRONT_CLIENT_BUCKETS];
+}
+
+static void on_exit_of_process(struct loop_source *src, uint32_t events)
+{
+	struct client *c = container_of(src, struct client, watch);
+
+	log_debug("process %u has ended", c->id.tgid);
+	client_end(c);
+}
+
+static int watch(struct client *c)
+{
+	int r;
+
+	c->watch.ready = on_exit_of_process;
+	c->watch.fd = (int)syscall(SYS_pidfd_open, c->id.tgid, 0);
+	if (c->watch.fd < 0)
+		return -errno;
+	r = loop_add(&c->front->loop, &c->watch, EPOLLIN);
+	if (r < 0) {
+		close(c->watch.fd);
+		c->watch.fd = -1;
+	}
+	return r;
+}
+
+int client_get(struct front *f, const struct proc_id *id, uid_t uid, struct client **ret_client)
+{
+	struct client *c, **b = bucket(f, id->tgid);
+	int i, r;
+
+	for (c = id->tgid ? *b : NULL; c; c = c->next) {
+		if (c->id.tgid == id->tgid && c->id.start == id->start) {
+			*ret_client = c;
+			return 0;
+		}
+	}
+	if (f->client_count >= LIMIT_PROCESSES)
+		return -ENFILE;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->front = f;
+	c->id = *id;
+	c->uid = uid;
+	c->watch.fd = -1;
+	for (i = 0; i < SHARE_COUNT; i++)
+		c->share[i].fd = -1;
+	if (id->tgid) {
+		r = watch(c);
+		if (r < 0) {
+			free(c);
+			return r;
+		}
+		c->next = *b;
+		*b = c;
+		f->client_count++;
+	}
+	*ret_client = c;
+	return 0;
+}
+
+static void unlink_client(struct client *c)
+{
+	struct client **p;
+
+	if (!c->id.tgid)
+		return;
+	for (p = bucket(c->front, c->id.tgid); *p; p = &(*p)->next) {
+		if (*p == c) {
+			*p = c->next;
+			c->front->client_count--;
+			return;
+		}
+	}
+}
+
+static void client_free(struct client *c)
+{
+	account_close(c);
+	free(c);
+}
+
+/* Give all pages back. Freeing gigabytes takes its time, so another thread does it. */
+static void drop_shares(struct client *c, bool died)
+{
+	struct reap_job *job = reap_job_create();
+	int i;
+
+	for (i = 0; i < SHARE_COUNT; i++) {
+		if (c->share[i].fd < 0)
+			continue;
+		if (!job) {
+			close(c->share[i].fd);
+		} else if (i == SHARE_CONTROL) {
+			job->control = c->share[i].fd;
+			job->died = died;
+		} else {
+			/* Pinned memory holds the program's own data: it stays while it is used. */
+			reap_job_add(job, c->share[i].fd, i >= SHARE_DEVICE0 ? c->share[i].bytes : 0);
+		}
+		c->share[i].fd = -1;
+	}
+	if (job)
+		reap_submit(c->front->reap, job);
+}
+
+void client_end(struct client *c)
+{
+	struct session *s;
+
+	while ((s = c->sessions)) {
+		c->sessions = s->sibling;
+		s->client = NULL;
+		s->sibling = NULL;
+		s->sibling_link = NULL;
+	}
+	c->session_count = 0;
+	unlink_client(c);
+	if (c->watch.fd >= 0) {
+		loop_remove(&c->front->loop, &c->watch);
+		close(c->watch.fd);
+		c->watch.fd = -1;
+	}
+	drop_shares(c, false);
+	if (!c->worker) {
+		client_free(c);
+		return;
+	}
+	c->gone = true;
+	c->front->ending_count++;
+	worker_kill(c->worker);
+}
+
+void client_put(struct client *c)
+{
+	if (!c->session_count)
+		client_end(c);
+}
+
+void client_worker_reaped(struct client *c)
+{
+	c->worker = NULL;
+	if (c->gone) {
+		c->front->ending_count--;
+		client_free(c);
+		return;
+	}
+	c->worker_died = true;
+	drop_shares(c, true);
+	account_close(c);
+}
+
+bool client_has_thread(struct client *c, uint32_t tid)
+{
+	uint32_t *known = &c->tids[tid % CLIENT_TIDS];
+	struct proc_id id;
+
+	if (!c->id.tgid || tid == c->id.tgid || *known == tid)
+		return true;
+	if (!tid || proc_identify(tid, &id) < 0 || id.tgid != c->id.tgid || id.start != c->id.start)
+		return false;
+	*known = tid;
+	return true;
+}

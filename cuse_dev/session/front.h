@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * front.h - the front's nouns: front, device, client, session, worker, pending.
+ *
+ *	front ─┬─ device[]
+ *	       └─ client (one process) ─┬─ session (one open file) ...
+ *	                                └─ worker ─── pending (one relayed request) ...
+ *
+ * Here: the structs, which rooms to the left do not look into, and what the files of this room say
+ * to each other. What a door uses stands in session.h.
+ *
+ * Everything belongs to the loop's thread, without locks. The only other thread is that of reap.c.
+ */
+#ifndef SESSION_FRONT_H
+#define SESSION_FRONT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cuse_dev/base/idtab.h"
+#include "cuse_dev/session/config.h"
+#include "cuse_dev/session/loop.h"
+#include "cuse_dev/session/proc.h"
+#include "cuse_dev/session/session.h"
+#include "cuse_dev/session/wire.h"
+#include "ioctl/vgpu_ioctl.h"
+
+#define FRONT_CLIENT_BUCKETS 256
+
+struct reap;
+struct spawn;
+
+struct front_device {
+	const struct config_device *config;
+	struct vgpu_device_info info;	/* ready answers */
+	struct vgpu_device_attrs attrs;
+	uint64_t total, reserved; /* bytes */
+	uint64_t charged;	  /* bytes: sum of client->charged[] of this device */
+};
+
+struct front {
+	struct loop loop;
+	const struct config *config;
+	uint32_t device_count;
+	struct front_device device[VGPU_MAX_DEVICES];
+	struct client *clients[FRONT_CLIENT_BUCKETS]; /* by tgid; anonymous ones by nothing */
+	uint32_t client_count;	/* in clients[] */
+	uint32_t ending_count;	/* gone, but their worker is not reaped yet */
+	struct session *sessions; /* all open files */
+	uint32_t session_count;
+	uint64_t last_session;	/* number of the newest */
+	uint64_t last_tag;
+	uint64_t strict_budget; /* bytes all clients together may be charged; overcommit=strict */
+	struct reap *reap;
+	const struct spawn *spawn;
+};
+
+/* Index into client->share[]. */
+enum { SHARE_CONTROL, SHARE_HOST, SHARE_DEVICE0, SHARE_COUNT = SHARE_DEVICE0 + VGPU_MAX_DEVICES };
+
+struct client_share {
+	int fd; /* -1 none */
+	uint64_t bytes;
+};
+
+#define CLIENT_TIDS 16
+
+struct client {
+	struct client *next; /* in its bucket */
+	struct front *front;
+	struct proc_id id; /* tgid 0: anonymous, lives as long as its one session */
+	uid_t uid;
+	struct loop_source watch; /* pidfd, -1 when anonymous */
+	struct session *sessions;
+	uint32_t session_count;
+	uint64_t window_base, window_size; /* size 0: not decided yet */
+	struct client_share share[SHARE_COUNT];
+	struct worker *worker;
+	bool worker_died; /* ENODEV for ever */
+	bool gone;	  /* process ended or all closed; only the worker is still to be reaped */
+	uint64_t charged[VGPU_MAX_DEVICES]; /* bytes, requests in flight included */
+	uint32_t tids[CLIENT_TIDS];	    /* threads known to be its own, by tid % CLIENT_TIDS */
+};
+
+struct session {
+	struct session *next, **link;		 /* in front->sessions */
+	struct session *sibling, **sibling_link; /* in client->sessions */
+	struct front *front;
+	struct client *client; /* NULL once the process has ended */
+	uint64_t number;
+	uint32_t device;
+	bool greeted;
+	uint64_t bulk_base;
+};
+
+/* ---- account.c ------------------------------------------------------------------------------ */
+
+/** account_take() - charge before the allocation. -ENOMEM, -EDQUOT. */
+int account_take(struct client *c, uint32_t device, uint64_t bytes);
+void account_give(struct client *c, uint32_t device, uint64_t bytes);
+/** account_correct() - the worker says how it was: @charge instead of @taken. */
+void account_correct(struct client *c, uint32_t device, uint64_t taken, int64_t charge);
+/** account_close() - all of it back. */
+void account_close(struct client *c);
+/** account_free() - what @c could still get. */
+uint64_t account_free(const struct client *c, uint32_t device);
+/** account_greet() - may one more client of this uid use the device? 0 or -EDQUOT. */
+int account_greet(const struct client *c, uint32_t device);
+/** account_strict_budget() - what overcommit=strict lets all clients have together. */
+uint64_t account_strict_budget(void);
+
+/* ---- client.c ------------------------------------------------------------------------------- */
+
+/** client_get() - the client of this process, made if there is none yet. */
+int client_get(struct front *f, const struct proc_id *id, uid_t uid, struct client **ret_client);
+/** client_put() - after a session left it: the last one ends the client. */
+void client_put(struct client *c);
+/** client_end() - the process is gone, or has closed all. */
+void client_end(struct client *c);
+/** client_worker_reaped() - nothing of the worker is left. */
+void client_worker_reaped(struct client *c);
+/** client_has_thread() - is the calling thread one of its own? */
+bool client_has_thread(struct client *c, uint32_t tid);
+
+/* ---- frontop.c ------------------------------------------------------------------------------ */
+
+/** frontop_call() - an operation that the front answers itself; fills *arg. 0 or -errno. */
+int frontop_call(struct session *s, const struct session_call *call);
+
+/* ---- relay.c -------------------------------------------------------------------------------- */
+
+/** relay_call() - to the worker; NULL when it is answered already. */
+struct pending *relay_call(struct session *s, const struct session_call *call);
+struct pending *relay_bulk(struct session *s, const struct session_bulk *bulk);
+
+#endif

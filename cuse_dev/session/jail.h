@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jail.h - what is taken away from a worker before it runs.
+ *
+ * Each wall is wanted, none is needed: what a host does not permit is left out and said once when
+ * the daemon starts. The system call filter is put up by the worker itself after it has set up.
+ */
+#ifndef SESSION_JAIL_H
+#define SESSION_JAIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The walls, in words for the log.  X(NAME, text) */
+#define JAIL_WALLS(X)                                                     \
+	X(USER, "an unprivileged user")                                   \
+	X(NO_NEW_PRIVS, "no new privileges")                              \
+	X(PID_NS, "its own process ids")                                  \
+	X(NET_NS, "an empty network")                                     \
+	X(IPC_NS, "its own System V objects")                             \
+	X(MOUNT_NS, "its own view of the file system")                    \
+	X(LIMITS, "resource limits")                                      \
+	X(OOM, "first in line when memory runs out (oom_score_adj 1000)") \
+	X(DEATH, "death with the daemon")
+
+enum jail_wall {
+#define X(NAME, text) JAIL_##NAME,
+	JAIL_WALLS(X)
+#undef X
+	JAIL_COUNT
+};
+
+#define JAIL_PROGRAM "/vgpu-worker" /* where the worker's binary lies in its private root */
+
+struct jail {
+	const char *program; /* the worker's binary on the host */
+	bool change_user; /* the daemon is root */
+	uid_t uid;
+	gid_t gid;
+	uint32_t clone_flags; /* namespaces that may be had, CLONE_NEW* */
+	bool private_root;    /* the private view of the file system works */
+};
+
+/** jail_init() - @user: "" for the user vgpu or, without it, nobody. */
+int jail_init(struct jail *j, const char *user);
+
+/** jail_probe() - tries all walls in a child; keeps what works in @j, returns the missing ones. */
+uint32_t jail_probe(struct jail *j);
+
+/** jail_clone() - fork(2) into the namespaces of @j. As fork, and *ret_pidfd in the parent. */
+pid_t jail_clone(const struct jail *j, int *ret_pidfd);
+
+/**
+ * jail_enter() - in the child: all walls but the namespaces. Returns those that failed, as a bit
+ * mask of enum jail_wall. Calls nothing that is not async-signal-safe.
+ */
+uint32_t jail_enter(const struct jail *j);
+
+const char *jail_wall_text(enum jail_wall wall);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proc.h - who is behind a thread id.
+ *
+ * A FUSE request names the calling thread. /proc says which process it belongs to; with the start
+ * time that names a process even when numbers are used again.
+ */
+#ifndef SESSION_PROC_H
+#define SESSION_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc_id {
+	uint32_t tgid;	/* 0: nobody we can see (foreign pid namespace) */
+	uint64_t start; /* of the thread-group leader, clock ticks since boot */
+};
+
+/** proc_identify() - the process of thread @tid; -ESRCH when /proc does not know it. */
+int proc_identify(uint32_t tid, struct proc_id *ret_id);
+/** proc_in_group() - is @gid among the groups of thread @tid? */
+bool proc_in_group(uint32_t tid, gid_t gid);
+/** proc_dying() - has thread @tid a SIGKILL pending? (Every signal that ends it becomes one.) */
+bool proc_dying(uint32_t tid);
+/** proc_mem_available() - bytes the host can still give, from /proc/meminfo; 0 unknown. */
+uint64_t proc_mem_available(uint64_t *ret_total);
+
+#endif

@@ -9,7 +9,7 @@
  * the daemon and shares nothing. The first operation marked WORKER makes the shared pages (or finds
  * that there can be none) and so starts the worker.
  *
- * Locks, outermost first: link->start_lock, link_stream->lock, link_map->lock.
+ * Locks, outermost first: link->start_lock, link_stream->lock, link_table->lock.
  */
 #ifndef LIBCUDA_LINK_H
 #define LIBCUDA_LINK_H
@@ -67,8 +67,8 @@ struct link_range {
 	bool worker_visible;  /* the worker has this memory at va */
 };
 
-/** struct link_map - ordered, disjoint ranges. */
-struct link_map {
+/** struct link_table - ordered, disjoint ranges. */
+struct link_table {
 	pthread_rwlock_t lock;
 	struct link_node *root; /* guarded by lock */
 	uint64_t next_id;	/* guarded by lock */
@@ -95,8 +95,8 @@ struct link {
 	uint64_t event_gen[VGPU_SHARE_EVENTS];	     /* last generation given out, atomic */
 	uint32_t event_hint;			     /* guarded by event_lock */
 
-	struct link_map ranges;	  /* memory: what can be read, written, or asked about */
-	struct link_map reserved; /* VMM reservations */
+	struct link_table ranges;	  /* memory: what can be read, written, or asked about */
+	struct link_table reserved; /* VMM reservations */
 };
 
 /**
@@ -159,6 +159,9 @@ void link_stream_destroy(struct link_stream *s, bool in_daemon);
 
 /** link_submit() - append @cmd, cmd->bytes long (made a multiple of 8 on the way). */
 int link_submit(struct link_stream *s, const struct vgpu_cmd *cmd, uint64_t *ret_seq);
+/** link_submit_body() - the same with @body_bytes more behind the struct (kernel parameters). */
+int link_submit_body(struct link_stream *s, const struct vgpu_cmd *cmd, const void *body,
+		     size_t body_bytes, uint64_t *ret_seq);
 
 /** link_submitted() - seq of the last command, 0 for none yet. */
 uint64_t link_submitted(const struct link_stream *s);
@@ -190,20 +193,20 @@ int link_event_state(struct link_dev *dev, uint32_t slot, uint64_t *ret_gen, uin
 
 /* ---- addresses: range.c, pages.c ------------------------------------------------------------ */
 
-int link_map_init(struct link_map *m);
-void link_map_fini(struct link_map *m);
+int link_map_init(struct link_table *m);
+void link_map_fini(struct link_table *m);
 /** link_map_add() - @r.id is chosen here. -EEXIST: overlaps one that is there; -ENOMEM. */
-int link_map_add(struct link_map *m, const struct link_range *r);
+int link_map_add(struct link_table *m, const struct link_range *r);
 /** link_map_find() - the range that holds @va: 0 or -ENOENT. */
-int link_map_find(struct link_map *m, uint64_t va, struct link_range *ret_range);
+int link_map_find(struct link_table *m, uint64_t va, struct link_range *ret_range);
 /** link_map_next() - the first range with an address >= @va in it or after it: 0 or -ENOENT. */
-int link_map_next(struct link_map *m, uint64_t va, struct link_range *ret_range);
+int link_map_next(struct link_table *m, uint64_t va, struct link_range *ret_range);
 /** link_map_remove() - the range that starts at @va: 0 or -ENOENT. */
-int link_map_remove(struct link_map *m, uint64_t va, struct link_range *ret_range);
+int link_map_remove(struct link_table *m, uint64_t va, struct link_range *ret_range);
 /** link_map_set_flags() - of the range that starts at @va. */
-int link_map_set_flags(struct link_map *m, uint64_t va, uint32_t flags);
+int link_map_set_flags(struct link_table *m, uint64_t va, uint32_t flags);
 /** link_map_set_host() - where the client touches the range that starts at @va. */
-int link_map_set_host(struct link_map *m, uint64_t va, void *host);
+int link_map_set_host(struct link_table *m, uint64_t va, void *host);
 
 /** link_in_window() - is this an address that could be the device's? */
 bool link_in_window(const struct link *l, uint64_t va);

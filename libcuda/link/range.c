@@ -93,7 +93,7 @@ static struct link_node *ceil_of(struct link_node *t, uint64_t va)
 	return best;
 }
 
-int link_map_init(struct link_map *m)
+int link_map_init(struct link_table *m)
 {
 	m->root = NULL;
 	m->next_id = 1;
@@ -101,7 +101,7 @@ int link_map_init(struct link_map *m)
 	return -pthread_rwlock_init(&m->lock, NULL);
 }
 
-void link_map_fini(struct link_map *m)
+void link_map_fini(struct link_table *m)
 {
 	struct link_node *t;
 
@@ -121,7 +121,7 @@ void link_map_fini(struct link_map *m)
 	pthread_rwlock_destroy(&m->lock);
 }
 
-int link_map_add(struct link_map *m, const struct link_range *r)
+int link_map_add(struct link_table *m, const struct link_range *r)
 {
 	struct link_node *n, *near, **at;
 
@@ -151,7 +151,7 @@ int link_map_add(struct link_map *m, const struct link_range *r)
 	return 0;
 }
 
-int link_map_find(struct link_map *m, uint64_t va, struct link_range *ret_range)
+int link_map_find(struct link_table *m, uint64_t va, struct link_range *ret_range)
 {
 	struct link_node *n;
 	int r = -ENOENT;
@@ -166,7 +166,7 @@ int link_map_find(struct link_map *m, uint64_t va, struct link_range *ret_range)
 	return r;
 }
 
-int link_map_next(struct link_map *m, uint64_t va, struct link_range *ret_range)
+int link_map_next(struct link_table *m, uint64_t va, struct link_range *ret_range)
 {
 	struct link_node *n;
 
@@ -180,7 +180,7 @@ int link_map_next(struct link_map *m, uint64_t va, struct link_range *ret_range)
 	return n ? 0 : -ENOENT;
 }
 
-int link_map_remove(struct link_map *m, uint64_t va, struct link_range *ret_range)
+int link_map_remove(struct link_table *m, uint64_t va, struct link_range *ret_range)
 {
 	struct link_node **at, *n;
 
@@ -203,14 +203,14 @@ int link_map_remove(struct link_map *m, uint64_t va, struct link_range *ret_rang
 }
 
 /* The node that starts at @va; the caller holds the lock for writing. */
-static struct link_node *exact(struct link_map *m, uint64_t va)
+static struct link_node *exact(struct link_table *m, uint64_t va)
 {
 	struct link_node *n = floor_of(m->root, va);
 
 	return n && n->r.va == va ? n : NULL;
 }
 
-int link_map_set_flags(struct link_map *m, uint64_t va, uint32_t flags)
+int link_map_set_flags(struct link_table *m, uint64_t va, uint32_t flags)
 {
 	struct link_node *n;
 
@@ -222,7 +222,7 @@ int link_map_set_flags(struct link_map *m, uint64_t va, uint32_t flags)
 	return n ? 0 : -ENOENT;
 }
 
-int link_map_set_host(struct link_map *m, uint64_t va, void *host)
+int link_map_set_host(struct link_table *m, uint64_t va, void *host)
 {
 	struct link_node *n;
 

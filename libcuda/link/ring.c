@@ -156,21 +156,32 @@ static int make_room(struct link_stream *s, size_t bytes)
 	}
 }
 
-static int submit_shared(struct link_stream *s, const struct vgpu_cmd *cmd, size_t padded)
+/* A command on its way: its struct and what stands behind it. */
+struct parts {
+	const struct vgpu_cmd *cmd;
+	const void *body;
+	size_t body_bytes;
+	size_t padded; /* of all together */
+};
+
+static int submit_shared(struct link_stream *s, const struct parts *p)
 {
 	static const uint8_t zeros[8];
-	struct vgpu_cmd head = { .op = cmd->op, .bytes = (uint32_t)padded };
+	struct vgpu_cmd head = { .op = p->cmd->op, .bytes = (uint32_t)p->padded };
+	size_t used = p->cmd->bytes + p->body_bytes;
 	int r;
 
 	if (worker_gone(s->dev->link))
 		return -ENODEV;
-	r = make_room(s, padded);
+	r = make_room(s, p->padded);
 	if (r < 0)
 		return r;
 	put(s, s->tail, &head, sizeof(head));
-	put(s, s->tail + sizeof(head), cmd + 1, cmd->bytes - sizeof(head));
-	put(s, s->tail + cmd->bytes, zeros, padded - cmd->bytes);
-	s->tail += padded;
+	put(s, s->tail + sizeof(head), p->cmd + 1, p->cmd->bytes - sizeof(head));
+	if (p->body_bytes)
+		put(s, s->tail + p->cmd->bytes, p->body, p->body_bytes);
+	put(s, s->tail + used, zeros, p->padded - used);
+	s->tail += p->padded;
 	__atomic_store_n(&s->seq, s->seq + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->share->tail, s->tail, __ATOMIC_RELEASE);
 
@@ -182,68 +193,89 @@ static int submit_shared(struct link_stream *s, const struct vgpu_cmd *cmd, size
 	return 0;
 }
 
-static int submit_by_call(struct link_stream *s, const struct vgpu_cmd *cmd, size_t padded)
+static int send_bytes(struct link_stream *s, const uint8_t *from, size_t bytes)
 {
 	struct vgpu_submit req;
-	size_t sent = 0;
 	int r;
 
-	while (sent < padded) {
-		size_t bytes = padded - sent, have;
+	while (bytes) {
+		size_t n = bytes < VGPU_SUBMIT_BYTES ? bytes : VGPU_SUBMIT_BYTES;
 
-		if (bytes > VGPU_SUBMIT_BYTES)
-			bytes = VGPU_SUBMIT_BYTES;
-		have = cmd->bytes > sent ? cmd->bytes - sent : 0;
-		if (have > bytes)
-			have = bytes;
 		req.stream = s->handle;
-		req.bytes = (uint32_t)bytes;
-		memcpy(req.data, (const uint8_t *)cmd + sent, have);
-		memset(req.data + have, 0, bytes - have);
-		if (!sent) {
-			struct vgpu_cmd head = { .op = cmd->op, .bytes = (uint32_t)padded };
-
-			memcpy(req.data, &head, sizeof(head));
-		}
-		r = link_call(s->dev, VGPU_OP_SUBMIT, &req,
-			      offsetof(struct vgpu_submit, data) + bytes);
+		req.bytes = (uint32_t)n;
+		memcpy(req.data, from, n);
+		r = link_call(s->dev, VGPU_OP_SUBMIT, &req, offsetof(struct vgpu_submit, data) + n);
 		if (r == -EAGAIN) {
-			uint64_t done = __atomic_load_n(&s->done, __ATOMIC_ACQUIRE);
-
-			r = link_wait(s, done + 1, LINK_FOREVER);
+			/* Full: what is in there must be done first, or some of it. */
+			r = link_wait(s, __atomic_load_n(&s->done, __ATOMIC_ACQUIRE) + 1,
+				      LINK_FOREVER);
 			if (!r)
 				continue;
 		}
 		if (r < 0)
 			return r;
-		sent += bytes;
+		from += n;
+		bytes -= n;
 	}
-	__atomic_store_n(&s->seq, s->seq + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
-/* The caller holds s->lock. */
-static int submit(struct link_stream *s, const struct vgpu_cmd *cmd, uint64_t *ret_seq)
+static int submit_by_call(struct link_stream *s, const struct parts *p)
 {
-	size_t padded = ((size_t)cmd->bytes + 7) & ~(size_t)7;
+	uint8_t small[512], *all = small;
 	int r;
 
-	if (cmd->bytes < sizeof(*cmd) || padded > VGPU_CMD_MAX_BYTES)
+	if (p->padded > sizeof(small)) {
+		all = malloc(p->padded);
+		if (!all)
+			return -ENOMEM;
+	}
+	memset(all + p->padded - 8, 0, 8);
+	memcpy(all, p->cmd, p->cmd->bytes);
+	if (p->body_bytes)
+		memcpy(all + p->cmd->bytes, p->body, p->body_bytes);
+	((struct vgpu_cmd *)all)->bytes = (uint32_t)p->padded;
+	r = send_bytes(s, all, p->padded);
+	if (!r)
+		__atomic_store_n(&s->seq, s->seq + 1, __ATOMIC_RELEASE);
+	if (all != small)
+		free(all);
+	return r;
+}
+
+/* The caller holds s->lock. */
+static int submit(struct link_stream *s, const struct vgpu_cmd *cmd, const void *body,
+		  size_t body_bytes, uint64_t *ret_seq)
+{
+	struct parts p = { .cmd = cmd, .body = body, .body_bytes = body_bytes };
+	int r;
+
+	if (cmd->bytes < sizeof(*cmd) || cmd->bytes > VGPU_CMD_MAX_BYTES ||
+	    body_bytes > VGPU_CMD_MAX_BYTES)
 		return -EINVAL;
-	r = s->share ? submit_shared(s, cmd, padded) : submit_by_call(s, cmd, padded);
+	p.padded = (cmd->bytes + body_bytes + 7) & ~(size_t)7;
+	if (p.padded > VGPU_CMD_MAX_BYTES)
+		return -EINVAL;
+	r = s->share ? submit_shared(s, &p) : submit_by_call(s, &p);
 	if (!r && ret_seq)
 		*ret_seq = s->seq;
 	return r;
 }
 
-int link_submit(struct link_stream *s, const struct vgpu_cmd *cmd, uint64_t *ret_seq)
+int link_submit_body(struct link_stream *s, const struct vgpu_cmd *cmd, const void *body,
+		     size_t body_bytes, uint64_t *ret_seq)
 {
 	int r;
 
 	pthread_mutex_lock(&s->lock);
-	r = submit(s, cmd, ret_seq);
+	r = submit(s, cmd, body, body_bytes, ret_seq);
 	pthread_mutex_unlock(&s->lock);
 	return r;
+}
+
+int link_submit(struct link_stream *s, const struct vgpu_cmd *cmd, uint64_t *ret_seq)
+{
+	return link_submit_body(s, cmd, NULL, 0, ret_seq);
 }
 
 uint64_t link_submitted(const struct link_stream *s)
@@ -444,7 +476,7 @@ int link_host_call(struct link_stream *s, uint64_t *ret_token, uint64_t *ret_seq
 
 	pthread_mutex_lock(&s->lock);
 	cmd.token = s->token + 1;
-	r = submit(s, &cmd.head, ret_seq);
+	r = submit(s, &cmd.head, NULL, 0, ret_seq);
 	if (!r) {
 		s->token++;
 		*ret_token = s->token;

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * callback.c - cuLaunchHostFunc and cuStreamAddCallback.
+ *
+ * A HOST_CALL command stops its stream at a token; a thread of this library waits for it, calls the
+ * program, and acknowledges. Each queue with calls has a thread of its own, started with the first and gone
+ * after a while without: were it one for all, a stream that waits for another one's call would stop both.
+ *
+ * After a sticky error the stream passes its calls without stopping: host functions are then not
+ * called, callbacks are, with the error.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "libcuda/core/error.h"
+#include "libcuda/impl/callback.h"
+#include "libcuda/impl/impl.h"
+#include "libcuda/impl/queue.h"
+
+#define IDLE_SECONDS 2
+
+struct callback {
+	struct callback *next;
+	uint64_t token, seq;
+	CUhostFn host;		/* this one or */
+	CUstreamCallback status; /* that one */
+	CUstream stream;	/* as the program named it */
+	void *user;
+};
+
+struct callback_thread {
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	struct callback *first, **last; /* guarded by lock; in order of tokens */
+	_Atomic unsigned pending;	/* entries; written under lock */
+	unsigned refs;			/* queue and thread; guarded by lock */
+	bool running, stop;		/* guarded by lock */
+	pthread_t self;			/* valid while running */
+	struct cu_ctx *ctx;
+	struct link_stream *link;
+};
+
+bool callback_pending(const struct queue *q)
+{
+	return q->callbacks && atomic_load(&q->callbacks->pending);
+}
+
+/* Called with the lock held, which it drops. */
+static void unref(struct callback_thread *t)
+{
+	bool last = --t->refs == 0;
+
+	pthread_mutex_unlock(&t->lock);
+	if (!last)
+		return;
+	pthread_cond_destroy(&t->change);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+static void run(struct callback_thread *t, const struct callback *c)
+{
+	int r = link_wait_token(t->link, c->token, c->seq, LINK_FOREVER);
+	bool there = !r && link_at_token(t->link, c->token);
+	CUresult error = cu_ctx_error(t->ctx);
+
+	if (error == CUDA_SUCCESS && r < 0)
+		error = cu_from_errno(r);
+	if (c->status)
+		c->status(c->stream, error, c->user);
+	else if (error == CUDA_SUCCESS)
+		c->host(c->user);
+	if (there)
+		link_host_done(t->link, c->token);
+}
+
+/* With the lock held: the next call, or NULL when the thread shall end. */
+static struct callback *next_call(struct callback_thread *t)
+{
+	struct timespec until;
+	int r = 0;
+
+	while (!t->first && !t->stop && r != ETIMEDOUT) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += IDLE_SECONDS;
+		r = pthread_cond_timedwait(&t->change, &t->lock, &until);
+	}
+	return t->first;
+}
+
+static void *thread_main(void *arg)
+{
+	struct callback_thread *t = arg;
+	struct callback *c;
+
+	pthread_mutex_lock(&t->lock);
+	while ((c = next_call(t))) {
+		pthread_mutex_unlock(&t->lock);
+		run(t, c);
+		pthread_mutex_lock(&t->lock);
+		t->first = c->next;
+		if (!t->first)
+			t->last = &t->first;
+		atomic_fetch_sub(&t->pending, 1);
+		pthread_cond_broadcast(&t->change);
+		free(c);
+	}
+	t->running = false;
+	unref(t);
+	return NULL;
+}
+
+/* With the lock held. The program's signals are the program's threads' affair. */
+static int start(struct callback_thread *t)
+{
+	sigset_t all, old;
+	pthread_attr_t attr;
+	int r;
+
+	if (t->running)
+		return 0;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&t->self, &attr, thread_main, t);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (r)
+		return -r;
+	t->running = true;
+	t->refs++;
+	return 0;
+}
+
+static struct callback_thread *thread_of(struct queue *q)
+{
+	struct cu_ctx *ctx = q->ctx;
+	struct callback_thread *t;
+
+	pthread_mutex_lock(&ctx->lock);
+	t = q->callbacks;
+	if (!t) {
+		t = calloc(1, sizeof(*t));
+		if (t) {
+			pthread_mutex_init(&t->lock, NULL);
+			pthread_cond_init(&t->change, NULL);
+			t->last = &t->first;
+			t->refs = 1;
+			t->ctx = ctx;
+			t->link = q->link;
+			q->callbacks = t;
+		}
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return t;
+}
+
+void callback_detach(struct queue *q)
+{
+	struct callback_thread *t = q->callbacks;
+
+	if (!t)
+		return;
+	q->callbacks = NULL;
+	pthread_mutex_lock(&t->lock);
+	while (t->running && atomic_load(&t->pending) && !pthread_equal(t->self, pthread_self()))
+		pthread_cond_wait(&t->change, &t->lock);
+	t->stop = true;
+	pthread_cond_broadcast(&t->change);
+	unref(t);
+}
+
+static CUresult add(CUstream handle, CUhostFn host, CUstreamCallback status, void *user)
+{
+	struct callback_thread *t;
+	struct cu_stream *s;
+	struct queue *q;
+	struct callback *c;
+	CUresult error;
+	int r;
+
+	error = cu_stream_get(handle, &s);
+	if (error != CUDA_SUCCESS)
+		return error;
+	q = queue_of(s);
+	t = thread_of(q);
+	c = calloc(1, sizeof(*c));
+	if (!t || !c) {
+		free(c);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*c = (struct callback){ .host = host, .status = status, .stream = handle, .user = user };
+
+	pthread_mutex_lock(&t->lock);
+	r = start(t);
+	if (!r)
+		r = queue_order(q);
+	if (!r)
+		r = link_host_call(q->link, &c->token, &c->seq);
+	if (!r) {
+		*t->last = c;
+		t->last = &c->next;
+		atomic_fetch_add(&t->pending, 1);
+		pthread_cond_broadcast(&t->change);
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (r)
+		free(c);
+	return cu_from_errno(r);
+}
+
+CUresult impl_cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData)
+{
+	if (!fn)
+		return CUDA_ERROR_INVALID_VALUE;
+	return add(hStream, fn, NULL, userData);
+}
+
+CUresult impl_cuStreamAddCallback(CUstream hStream, CUstreamCallback callback, void *userData,
+				  unsigned int flags)
+{
+	if (!callback || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	return add(hStream, NULL, callback, userData);
+}

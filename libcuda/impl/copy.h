@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copy.h - one copy as all entry points say it: which sides, which stream, may it return early.
+ */
+#ifndef IMPL_COPY_H
+#define IMPL_COPY_H
+
+#include "libcuda/impl/place.h"
+#include "libcuda/impl/queue.h"
+
+/* What an entry point says about a side by its name; UNIFIED: the address tells. */
+enum copy_side { COPY_HOST, COPY_DEVICE, COPY_UNIFIED };
+
+/** cu_copy_linear() - @bytes from @src to @dst in the order of @stream. */
+CUresult cu_copy_linear(uint64_t dst, enum copy_side dst_side, uint64_t src,
+			enum copy_side src_side, uint64_t bytes, CUstream stream, bool async);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rect.c - 2D and 3D copies: the descriptors checked, then one command or rows by hand.
+ *
+ * Arrays are not built: a descriptor that names one is answered CUDA_ERROR_NOT_SUPPORTED.
+ */
+#include <errno.h>
+
+#include "libcuda/core/error.h"
+#include "libcuda/impl/copy.h"
+#include "libcuda/impl/impl.h"
+
+/* One side after the descriptor has been read; byte 0 of row (z, y) is at base + (z * height + y) * pitch. */
+struct side {
+	uint64_t base, pitch, height;
+	enum copy_side kind;
+	struct place place;
+};
+
+struct rect {
+	struct side dst, src;
+	uint64_t width, height, depth;
+};
+
+static CUresult memory_side(CUmemorytype type, const void *host, CUdeviceptr device,
+			    enum copy_side *ret_kind, uint64_t *ret_base)
+{
+	switch (type) {
+	case CU_MEMORYTYPE_HOST:
+		*ret_kind = COPY_HOST;
+		*ret_base = (uint64_t)(uintptr_t)host;
+		return CUDA_SUCCESS;
+	case CU_MEMORYTYPE_DEVICE:
+		*ret_kind = COPY_DEVICE;
+		*ret_base = device;
+		return CUDA_SUCCESS;
+	case CU_MEMORYTYPE_UNIFIED:
+		*ret_kind = COPY_UNIFIED;
+		*ret_base = device;
+		return CUDA_SUCCESS;
+	case CU_MEMORYTYPE_ARRAY:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+/* Applies offsets and defaults, and finds the memory. @x, @y, @z: where in the side the box starts. */
+static CUresult settle(struct side *s, const struct rect *c, uint64_t x, uint64_t y, uint64_t z)
+{
+	uint64_t row, rows, bytes;
+
+	if (!s->base)
+		return CUDA_ERROR_INVALID_VALUE;
+	/* 0 means tightly packed. */
+	if (!s->pitch)
+		s->pitch = c->width + x;
+	if (!s->height)
+		s->height = c->height + y;
+	if (s->pitch < c->width || x > s->pitch - c->width)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (c->depth > 1 && s->height < c->height)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (__builtin_mul_overflow(z, s->height, &row) || __builtin_add_overflow(row, y, &row) ||
+	    __builtin_mul_overflow(row, s->pitch, &row) || __builtin_add_overflow(row, x, &row) ||
+	    __builtin_add_overflow(s->base, row, &s->base))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (__builtin_mul_overflow(c->depth - 1, s->height, &rows) ||
+	    __builtin_add_overflow(rows, c->height - 1, &rows) ||
+	    __builtin_mul_overflow(rows, s->pitch, &bytes) ||
+	    __builtin_add_overflow(bytes, c->width, &bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (place_find(s->base, bytes, &s->place) < 0 ||
+	    (s->kind == COPY_DEVICE && !s->place.device))
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+static CUresult by_command(struct queue *q, const struct rect *c, bool wait)
+{
+	struct vgpu_cmd_copy_rect cmd = {
+		.head = { .op = VGPU_CMD_COPY_RECT, .bytes = sizeof(cmd) },
+		.dst = c->dst.base,
+		.dst_pitch = c->dst.pitch,
+		.dst_height = c->dst.height,
+		.src = c->src.base,
+		.src_pitch = c->src.pitch,
+		.src_height = c->src.height,
+		.width = c->width,
+		.height = c->height,
+		.depth = c->depth,
+	};
+	struct cu_ctx *ctx = q->ctx;
+	uint64_t seq;
+	int r = queue_submit(q, &cmd.head, &seq);
+
+	if (r < 0)
+		return cu_from_errno(r);
+	return wait ? queue_result(ctx, queue_wait(q, seq)) : CUDA_SUCCESS;
+}
+
+static uint64_t row_at(const struct side *s, uint64_t z, uint64_t y)
+{
+	return s->base + (z * s->height + y) * s->pitch;
+}
+
+static CUresult by_hand(struct queue *q, const struct rect *c)
+{
+	CUresult r = queue_result(q->ctx, queue_quiesce(q));
+	int err = 0;
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	for (uint64_t z = 0; z < c->depth && !err; z++) {
+		if (c->width == c->dst.pitch && c->width == c->src.pitch) {
+			err = place_copy(row_at(&c->dst, z, 0), row_at(&c->src, z, 0),
+					 c->width * c->height);
+			continue;
+		}
+		for (uint64_t y = 0; y < c->height && !err; y++)
+			err = place_copy(row_at(&c->dst, z, y), row_at(&c->src, z, y), c->width);
+	}
+	return cu_from_errno(err);
+}
+
+static CUresult run(const struct rect *c, CUstream stream, bool async)
+{
+	struct cu_stream *s;
+	CUresult r;
+
+	r = cu_stream_get(stream, &s);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (c->dst.place.worker_visible && c->src.place.worker_visible)
+		return by_command(queue_of(s), c, !async);
+	return by_hand(queue_of(s), c);
+}
+
+/* CUDA_MEMCPY3D as the general case; 2D is a box of depth 1. */
+static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
+{
+	struct rect c = { .width = p->WidthInBytes, .height = p->Height, .depth = p->Depth };
+	CUresult r;
+
+	if (p->srcLOD || p->dstLOD)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = memory_side(p->dstMemoryType, p->dstHost, p->dstDevice, &c.dst.kind, &c.dst.base);
+	if (r == CUDA_SUCCESS)
+		r = memory_side(p->srcMemoryType, p->srcHost, p->srcDevice, &c.src.kind,
+				&c.src.base);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!c.width || !c.height || !c.depth)
+		return CUDA_SUCCESS;
+	c.dst.pitch = p->dstPitch;
+	c.dst.height = p->dstHeight;
+	c.src.pitch = p->srcPitch;
+	c.src.height = p->srcHeight;
+	r = settle(&c.dst, &c, p->dstXInBytes, p->dstY, p->dstZ);
+	if (r == CUDA_SUCCESS)
+		r = settle(&c.src, &c, p->srcXInBytes, p->srcY, p->srcZ);
+	return r == CUDA_SUCCESS ? run(&c, stream, async) : r;
+}
+
+static CUresult copy_2d(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
+{
+	CUDA_MEMCPY3D c = { 0 };
+
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	c.srcXInBytes = p->srcXInBytes;
+	c.srcY = p->srcY;
+	c.srcMemoryType = p->srcMemoryType;
+	c.srcHost = p->srcHost;
+	c.srcDevice = p->srcDevice;
+	c.srcPitch = p->srcPitch;
+	c.dstXInBytes = p->dstXInBytes;
+	c.dstY = p->dstY;
+	c.dstMemoryType = p->dstMemoryType;
+	c.dstHost = p->dstHost;
+	c.dstDevice = p->dstDevice;
+	c.dstPitch = p->dstPitch;
+	c.WidthInBytes = p->WidthInBytes;
+	c.Height = p->Height;
+	c.Depth = 1;
+	return copy_3d(&c, stream, async);
+}
+
+/* ---- entry points --------------------------------------------------------------------------- */
+
+CUresult impl_cuMemcpy2D_v2(const CUDA_MEMCPY2D *pCopy)
+{
+	return copy_2d(pCopy, NULL, false);
+}
+
+CUresult impl_cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *pCopy)
+{
+	return copy_2d(pCopy, NULL, false);
+}
+
+CUresult impl_cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
+{
+	return copy_2d(pCopy, hStream, true);
+}
+
+CUresult impl_cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
+{
+	return pCopy ? copy_3d(pCopy, NULL, false) : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult impl_cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
+{
+	return pCopy ? copy_3d(pCopy, hStream, true) : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool async)
+{
+	CUDA_MEMCPY3D c = { 0 };
+
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!cu_handle_get(p->srcContext, CU_KIND_CTX) ||
+	    !cu_handle_get(p->dstContext, CU_KIND_CTX))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	c.srcXInBytes = p->srcXInBytes;
+	c.srcY = p->srcY;
+	c.srcZ = p->srcZ;
+	c.srcLOD = p->srcLOD;
+	c.srcMemoryType = p->srcMemoryType;
+	c.srcHost = p->srcHost;
+	c.srcDevice = p->srcDevice;
+	c.srcPitch = p->srcPitch;
+	c.srcHeight = p->srcHeight;
+	c.dstXInBytes = p->dstXInBytes;
+	c.dstY = p->dstY;
+	c.dstZ = p->dstZ;
+	c.dstLOD = p->dstLOD;
+	c.dstMemoryType = p->dstMemoryType;
+	c.dstHost = p->dstHost;
+	c.dstDevice = p->dstDevice;
+	c.dstPitch = p->dstPitch;
+	c.dstHeight = p->dstHeight;
+	c.WidthInBytes = p->WidthInBytes;
+	c.Height = p->Height;
+	c.Depth = p->Depth;
+	return copy_3d(&c, stream, async);
+}
+
+CUresult impl_cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *pCopy)
+{
+	return copy_3d_peer(pCopy, NULL, false);
+}
+
+CUresult impl_cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *pCopy, CUstream hStream)
+{
+	return copy_3d_peer(pCopy, hStream, true);
+}

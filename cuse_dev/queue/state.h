@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state.h - what the files of queue share among themselves. Other rooms see queue.h only.
+ *
+ * Locks, outermost first: queue.lock, queue_ctx.lock, queue_kernel.lock; mem's lock lies inside all.
+ * None is held while a command runs.
+ */
+#ifndef QUEUE_STATE_H
+#define QUEUE_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cuse_dev/base/console.h"
+#include "cuse_dev/base/idtab.h"
+#include "cuse_dev/queue/queue.h"
+
+struct queue_event_slot {
+	_Atomic uint64_t gen;
+	uint64_t time_ns; /* guarded by queue.lock */
+};
+
+struct queue {
+	struct mem *mem;
+	struct vgpu_share_control *control; /* and the rings behind it */
+	bool shared;
+	int notify_fd;
+	atomic_bool notify;
+	pthread_mutex_t lock;
+	pthread_cond_t progress; /* CLOCK_MONOTONIC; something below moved on */
+	atomic_uint waiters;	 /* threads that sleep on progress */
+	atomic_int spinners;
+	int max_spinners;
+	atomic_uint draining;
+	struct idtab streams, kernels; /* guarded by lock */
+	struct queue_stream *by_slot[VGPU_SHARE_STREAMS]; /* guarded by lock */
+	struct queue_ctx *ctx_slot[VGPU_SHARE_CONTEXTS];
+	struct queue_event_slot event[VGPU_SHARE_EVENTS];
+};
+
+struct queue_ctx {
+	struct queue *q;
+	struct queue_device device;
+	uint32_t slot;
+	atomic_uint error;   /* sticky CUresult */
+	atomic_uint streams; /* threads and slots not reaped yet */
+	uint64_t closed_ns;  /* 0 while open */
+	int cut;	     /* how far closing has come: 1 waits ended, 2 kernels cancelled */
+	struct mem_owner owner;
+	pthread_mutex_t lock; /* guards all below */
+	struct vgpu_ctx_status status;
+	struct backend_console *console;
+	uint64_t limit[QUEUE_LIMITS];
+	uint64_t heap_va, heap_bytes;
+	uint32_t running; /* kernels */
+	bool launched;	  /* a kernel has run: the heap exists if there was memory for it */
+};
+
+struct queue_kernel {
+	struct queue *q;
+	struct queue_ctx *ctx;
+	struct backend_func *func;
+	void *owner;
+	uint32_t id;
+	atomic_uint running;
+	pthread_mutex_t lock;
+	bool known; /* guarded by lock, as info is */
+	struct backend_func_info info;
+};
+
+struct queue_stream {
+	struct queue *q;
+	struct queue_ctx *ctx;
+	uint32_t id, slot;
+	int32_t priority;
+	struct vgpu_share_stream *share; /* counters, published */
+	uint8_t *ring;
+	pthread_t thread;
+	bool started;
+	uint32_t holds;	 /* others that wait for it; guarded by queue.lock */
+	atomic_bool closing;
+	uint64_t close_tail; /* valid once closing: commands behind it are not taken */
+	atomic_bool finished; /* the thread has left its loop */
+	atomic_bool broken;  /* its ring makes no sense any more */
+	atomic_bool cut;     /* waits end at once, commands are not run */
+	_Atomic uint32_t cancel; /* for the backend */
+	/* Written by the thread only. */
+	uint64_t head;
+	_Atomic uint64_t done_seq, host_token;
+	uint32_t done_word;
+	uint64_t spin_ns;
+	_Alignas(16) uint8_t cmd[VGPU_CMD_MAX_BYTES]; /* the one being run */
+};
+
+/* Longest time that a thread burns before it sleeps. */
+#define QUEUE_SPIN_NS 50000u
+
+/* queue.c */
+/** queue_progress() - tell all who wait: state that they look at has changed. */
+void queue_progress(struct queue *q);
+/**
+ * queue_wait() - sleep until @done says so, looking after each queue_progress() and, if
+ * @poll_ns, at least that often.
+ */
+void queue_wait(struct queue *q, bool (*done)(void *arg), void *arg, uint64_t poll_ns);
+/** queue_spin_begin() - whether this thread may spin now; then queue_spin_end() follows. */
+bool queue_spin_begin(struct queue *q);
+void queue_spin_end(struct queue *q);
+void queue_record(struct queue *q, uint32_t slot, uint64_t gen);
+int queue_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
+void queue_futex_wake(uint32_t *word);
+
+static inline void queue_pause(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+/* ctx.c */
+void queue_ctx_fault(struct queue_ctx *c, const struct backend_fault *fault, const char *kernel);
+void queue_ctx_refuse(struct queue_ctx *c, uint32_t error, const char *what);
+/** queue_ctx_enter() - a kernel begins: fills console, heap and stack of @l. */
+void queue_ctx_enter(struct queue_ctx *c, struct backend_launch *l);
+void queue_ctx_leave(struct queue_ctx *c);
+
+/* stream.c */
+/** queue_stream_kick() - make the thread look at its flags again. */
+void queue_stream_kick(struct queue_stream *s);
+void queue_stream_publish_host(struct queue_stream *s, uint64_t token);
+/** queue_stream_dead() - waits of this stream have no sense any more. */
+bool queue_stream_dead(const struct queue_stream *s);
+
+/* command.c */
+/** queue_command_run() - the checked size is cmd->bytes. 0, or -errno: refused. */
+int queue_command_run(struct queue_stream *s, const struct vgpu_cmd *cmd);
+
+/* launch.c */
+int queue_launch(struct queue_stream *s, const struct vgpu_cmd_launch *c);
+
+#endif

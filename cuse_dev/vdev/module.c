@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * module.c - images of a context: load, give memory to their variables, find those, unload.
+ */
+#include "cuse_dev/vdev/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory for the variables; module_free() gives it back, also half of it. */
+static int bind(struct vdev *v, struct vdev_module *m)
+{
+	struct mem_owner *owner = queue_ctx_owner(m->ctx->queue_ctx);
+	int r = 0;
+
+	if (m->info.global_bytes)
+		r = mem_alloc_zeroed(v->mem, owner, m->ctx->device, VGPU_MEM_DEVICE,
+				     m->info.global_bytes, &m->global_va, &m->global_off);
+	if (r == 0 && m->info.managed_bytes)
+		r = mem_alloc_zeroed(v->mem, owner, m->ctx->device, VGPU_MEM_MANAGED,
+				     m->info.managed_bytes, &m->managed_va, &m->managed_off);
+	if (r == 0)
+		r = v->ops->module_bind(m->image, m->global_va, m->managed_va);
+	return r;
+}
+
+int vdev_module_load(struct vdev *v, struct vgpu_module_load *req)
+{
+	struct vdev_ctx *c = idtab_get(&v->ctxs, req->ctx);
+	struct vdev_blob *b = idtab_get(&v->blobs, req->blob);
+	struct backend_log log = { .bytes = 0 };
+	struct vdev_module *m;
+	int r;
+
+	if (!c || !b)
+		return -EBADF;
+	if (req->flags & ~VGPU_MODULE_LENIENT_CC || req->pad)
+		return -EINVAL;
+	if (v->modules.used >= LIMIT_MODULES)
+		return -ENOMEM;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->ctx = c;
+	req->result = v->ops->module_load(v->device[c->device].handle, b->data, b->size,
+					  req->flags & VGPU_MODULE_LENIENT_CC, &m->image, &m->info,
+					  &log);
+	req->log_bytes = log.bytes < sizeof(req->log) ? log.bytes : sizeof(req->log);
+	memcpy(req->log, log.text, req->log_bytes);
+	req->module = 0;
+	req->ptx_target = 0;
+	if (req->result) {
+		free(m);
+		return 0;
+	}
+	r = bind(v, m);
+	if (r == 0)
+		r = idtab_add(&v->modules, m, &m->id);
+	if (r < 0) {
+		vdev_module_free(v, m);
+		return r == -ENOSPC ? -ENOMEM : r;
+	}
+	m->next = c->modules;
+	if (m->next)
+		m->next->prev = m;
+	c->modules = m;
+	req->module = m->id;
+	req->ptx_target = m->info.ptx_target;
+	return 0;
+}
+
+void vdev_module_hide(struct vdev *v, struct vdev_module *m)
+{
+	struct avl_node *n;
+
+	idtab_remove(&v->modules, m->id);
+	for (n = avl_first(&m->funcs); n; n = avl_next(n))
+		queue_kernel_remove(avl_entry(n, struct vdev_func, node)->kernel);
+}
+
+bool vdev_module_busy(const struct vdev_module *m)
+{
+	struct avl_node *n;
+
+	for (n = avl_first(&m->funcs); n; n = avl_next(n))
+		if (queue_kernel_busy(avl_entry(n, struct vdev_func, node)->kernel))
+			return true;
+	return false;
+}
+
+void vdev_module_free(struct vdev *v, struct vdev_module *m)
+{
+	struct avl_node *n;
+
+	while ((n = m->funcs.root)) {
+		struct vdev_func *f = avl_entry(n, struct vdev_func, node);
+
+		avl_remove(&m->funcs, n);
+		queue_kernel_free(f->kernel);
+		free(f);
+	}
+	v->ops->module_unload(m->image);
+	if (m->global_va)
+		mem_free(v->mem, m->global_va);
+	if (m->managed_va)
+		mem_free(v->mem, m->managed_va);
+	free(m);
+}
+
+int vdev_module_unload(struct vdev *v, uint32_t module, uint64_t *ret_ticket)
+{
+	struct vdev_module *m = idtab_get(&v->modules, module);
+
+	if (!m)
+		return -EBADF;
+	vdev_module_hide(v, m);
+	if (m->next)
+		m->next->prev = m->prev;
+	if (m->prev)
+		m->prev->next = m->next;
+	else
+		m->ctx->modules = m->next;
+	m->prev = NULL;
+	m->next = v->zombie_modules;
+	if (m->next)
+		m->next->prev = m;
+	v->zombie_modules = m;
+	m->ctx->zombie_modules++;
+	m->ticket = *ret_ticket = ++v->ticket;
+	return 0;
+}
+
+int vdev_module_info(struct vdev *v, struct vgpu_module_info *req)
+{
+	struct vdev_module *m = idtab_get(&v->modules, req->module);
+
+	if (!m)
+		return -EBADF;
+	if (req->pad)
+		return -EINVAL;
+	req->functions = m->info.functions;
+	req->globals = m->info.globals;
+	return 0;
+}
+
+int vdev_global_get(struct vdev *v, struct vgpu_global_get *req)
+{
+	struct vdev_module *m = idtab_get(&v->modules, req->module);
+	struct backend_global g;
+	int r;
+
+	if (!m)
+		return -EBADF;
+	if (req->index == VGPU_BY_NAME) {
+		if (!memchr(req->name, 0, sizeof(req->name)))
+			return -EINVAL;
+		r = v->ops->module_find_global(m->image, req->name, &g);
+	} else {
+		r = v->ops->module_global(m->image, req->index, &g);
+	}
+	if (r < 0)
+		return r;
+	if (req->index != VGPU_BY_NAME) {
+		if (strlen(g.name) >= sizeof(req->name))
+			return -ENAMETOOLONG;
+		memset(req->name, 0, sizeof(req->name));
+		snprintf(req->name, sizeof(req->name), "%s", g.name);
+	}
+	req->va = (g.managed ? m->managed_va : m->global_va) + g.offset;
+	req->arena_off = (g.managed ? m->managed_off : m->global_off) + g.offset;
+	req->size = g.size;
+	req->managed = g.managed;
+	req->kind = g.constant;
+	return 0;
+}

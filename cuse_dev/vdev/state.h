@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* state.h - what the files of vdev share among themselves. Other rooms see vdev.h only. */
+#ifndef VDEV_STATE_H
+#define VDEV_STATE_H
+
+#include "cuse_dev/base/avl.h"
+#include "cuse_dev/base/idtab.h"
+#include "cuse_dev/base/limits.h"
+#include "cuse_dev/vdev/profile.h"
+#include "cuse_dev/vdev/vdev.h"
+
+struct vdev_device {
+	const struct profile *profile;
+	struct backend_device backend; /* constants; threads and window filled in */
+	void *handle;		       /* of ops->open(), which the first context calls */
+};
+
+struct vdev_blob {
+	uint32_t id, slot;
+	uint8_t *data; /* private memory */
+	uint64_t size;
+};
+
+/* One kernel that has a handle. */
+struct vdev_func {
+	struct avl_node node; /* in vdev_module.funcs, by func */
+	struct vdev_module *module;
+	struct backend_func *func;
+	struct queue_kernel *kernel;
+	uint32_t id;
+};
+
+struct vdev_module {
+	struct vdev_module *prev, *next; /* of its context, or among the zombies */
+	struct vdev_ctx *ctx;
+	uint32_t id;
+	uint64_t ticket;
+	struct backend_module *image;
+	struct backend_image_info info;
+	uint64_t global_va, global_off, managed_va, managed_off; /* 0: none */
+	struct avl_tree funcs;
+};
+
+struct vdev_ctx {
+	struct vdev_ctx *next; /* among the zombies */
+	uint32_t id, device, flags;
+	uint64_t ticket;
+	struct queue_ctx *queue_ctx;
+	struct vdev_module *modules;
+	uint32_t zombie_modules;
+	uint64_t l2_fetch, l2_persisting, pending_launches; /* limits that are hints: kept only */
+};
+
+struct vdev {
+	struct mem *mem;
+	struct queue *queue;
+	const struct backend_ops *ops;
+	uint32_t device_count;
+	struct vdev_device device[VGPU_MAX_DEVICES];
+	struct idtab ctxs, modules, blobs;
+	struct vdev_blob *blob_slot[LIMIT_BLOBS];
+	uint64_t blob_bytes;
+	uint64_t ticket; /* last one given out */
+	struct vdev_ctx *zombie_ctxs;
+	struct vdev_module *zombie_modules;
+};
+
+/* vdev.c */
+int vdev_device_open(struct vdev *v, uint32_t device);
+
+/* context.c */
+void vdev_ctx_free(struct vdev *v, struct vdev_ctx *c);
+
+/* blob.c */
+void vdev_blob_free(struct vdev *v, struct vdev_blob *b);
+
+/* module.c */
+void vdev_module_hide(struct vdev *v, struct vdev_module *m); /* its handles are gone */
+bool vdev_module_busy(const struct vdev_module *m);
+void vdev_module_free(struct vdev *v, struct vdev_module *m);
+
+#endif

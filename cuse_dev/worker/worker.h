@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h - the process that works for one client: what the front's messages (session/wire.h) do.
+ *
+ * One thread answers the front; streams and the backend have their own. A request that must wait is
+ * parked and tried again when something has moved on, so others are answered meanwhile.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cuse_dev/backend/backend.h"
+#include "cuse_dev/session/wire.h"
+#include "cuse_dev/vdev/vdev.h"
+
+struct worker_options {
+	const struct backend_ops *ops;
+	bool jail;     /* put up the system call filter once set up */
+	bool teardown; /* free everything at the end, not only leave */
+};
+
+struct worker {
+	const struct worker_options *options;
+	int sock;
+	int notify_fd; /* written by threads when something moved on */
+	bool ready;    /* WIRE_INIT is done */
+	uint8_t *bounce;
+	uint32_t device_count;
+	struct mem *mem;
+	struct queue *queue;
+	struct vdev *vdev;
+	struct worker_call *parked; /* oldest first */
+};
+
+/* A handler's answer beside 0 and -errno: not yet. It is called again with the same call. */
+#define WORKER_PARK 1
+
+/* One request under way. */
+struct worker_call {
+	struct worker_call *next; /* parked */
+	struct worker *w;
+	struct wire_msg msg;
+	int fds[WIRE_MAX_FDS]; /* -1: taken over by the handler */
+	uint32_t fd_count;
+	bool again;		/* this is not the first try */
+	uint64_t since_ns;	/* of the first try */
+	uint64_t until_ns;	/* try again then at the latest; UINT64_MAX: none */
+	uint64_t ticket;	/* of the zombie it waits for */
+	_Alignas(16) uint8_t payload[WIRE_MAX_PAYLOAD];
+};
+
+/** worker_run() - serve @sock until the front closes it. 0 or -errno. */
+int worker_run(int sock, const struct worker_options *options);
+
+/** worker_init() - WIRE_INIT: window, arenas, devices, filter. */
+int worker_init(struct worker *w, struct worker_call *c);
+void worker_fini(struct worker *w);
+
+/** worker_dispatch() - WIRE_CALL: 0, -errno or WORKER_PARK. */
+int worker_dispatch(struct worker_call *c);
+
+/** worker_bulk() - WIRE_READ and WIRE_WRITE: bytes moved or -errno. */
+int worker_bulk(struct worker_call *c);
+
+/** worker_seccomp() - from now on only system calls that the worker needs. */
+int worker_seccomp(void);
+
+/* What the handlers of several groups use. */
+int worker_take_fd(struct worker_call *c); /* the one descriptor that came, or -1 */
+/** worker_drained() - false: destroyed streams still run, park what takes memory away. */
+bool worker_drained(struct worker_call *c);
+
+/* The handlers: op_<group>.c, one per operation of VGPU_OPS that goes to the worker. */
+#define WORKER_OP_FRONT(name)
+#define WORKER_OP_WORKER(name) int op_##name(struct worker_call *c, struct vgpu_##name *a);
+#define X(nr, NAME, name, where, since) WORKER_OP_##where(name)
+VGPU_OPS(X)
+#undef X
+
+#endif

@@ -9,6 +9,7 @@
 #ifndef CORE_CTX_H
 #define CORE_CTX_H
 
+#include "ioctl/vgpu_share.h"
 #include "libcuda/core/process.h"
 
 struct cu_module;
@@ -31,14 +32,18 @@ struct cu_ctx {
 	unsigned api_version;
 	bool primary;
 	_Atomic bool active;	/* exists in the worker */
+	_Atomic bool said;	/* the log has told of its error */
 	_Atomic uint32_t error; /* last sticky CUresult seen, where there is no control page */
 	int cache_config;	/* CUfunc_cache */
 	int shared_config;	/* CUsharedconfig */
 
-	pthread_mutex_t lock;	     /* guards the lists below */
-	struct cu_module *modules;   /* impl/module.c */
-	struct cu_ctx_local *locals; /* core/export.c */
-	void *attached;		     /* attach count of the old API */
+	pthread_mutex_t lock;			  /* guards the lists below */
+	struct cu_module *modules;		  /* impl/module.c */
+	struct cu_ctx_local *locals;		  /* impl/export.c */
+	unsigned attached;			  /* attach count of the old API */
+	uint64_t peers[VGPU_SHARE_CONTEXTS / 64]; /* slots of contexts it may reach */
+
+	struct cu_ctx *next_live; /* guarded by the process lock */
 
 	/* Owned by impl/stream.c; made by cu_stream_ctx_init(). */
 	struct cu_stream *legacy;  /* the legacy default stream */
@@ -47,6 +52,28 @@ struct cu_ctx {
 	/* Owned by impl/memory.c. */
 	void *memory_priv;
 };
+
+/** cu_ctx_create() - an inactive context of @dev; its handle. */
+CUresult cu_ctx_create(struct cu_device *dev, unsigned flags, bool primary,
+		       struct cu_ctx **ret_ctx);
+/** cu_ctx_activate() - make it exist in the worker. */
+CUresult cu_ctx_activate(struct cu_ctx *ctx);
+/** cu_ctx_deactivate() - wait for its work and end it with all it owns; the handle stays. */
+void cu_ctx_deactivate(struct cu_ctx *ctx);
+/** cu_ctx_destroy() - deactivate and free the handle. */
+void cu_ctx_destroy(struct cu_ctx *ctx);
+
+/* The calling thread's stack of contexts. */
+CUresult cu_ctx_push(struct cu_ctx *ctx);
+/** cu_ctx_pop() - CUDA_ERROR_INVALID_CONTEXT when the stack is empty. */
+CUresult cu_ctx_pop(struct cu_ctx **ret_ctx);
+/** cu_ctx_set() - replace the top; NULL pops. */
+CUresult cu_ctx_set(struct cu_ctx *ctx);
+/**
+ * cu_ctx_top() - what is bound, NULL for nothing; a primary one may be inactive.
+ * CUDA_ERROR_CONTEXT_IS_DESTROYED if it is gone.
+ */
+CUresult cu_ctx_top(struct cu_ctx **ret_ctx);
 
 /**
  * cu_ctx_current() - the calling thread's context.
@@ -61,7 +88,8 @@ CUresult cu_ctx_usable(struct cu_ctx **ret_ctx);
 CUresult cu_ctx_get(CUcontext handle, struct cu_ctx **ret_ctx);
 /** cu_ctx_error() - sticky error, CUDA_SUCCESS if it has none. */
 CUresult cu_ctx_error(struct cu_ctx *ctx);
-/** cu_ctx_of_address() is in impl/memory.c. */
+/** cu_ctx_sticky() - note a sticky error that a wait brought (link_stream_error()). */
+void cu_ctx_sticky(struct cu_ctx *ctx, uint32_t error);
 
 /**
  * cu_ctx_console() - hand what kernels printed to stdout and stderr.

@@ -22,6 +22,8 @@ const char *cu_error_text(CUresult r);
  */
 enum cu_log_level { CU_LOG_ERROR = 3, CU_LOG_WARN = 4, CU_LOG_INFO = 6, CU_LOG_DEBUG = 7 };
 
+/** cu_log_open() - a descriptor to append to; 2 if @path cannot be opened. */
+int cu_log_open(const char *path);
 bool cu_log_on(enum cu_log_level level);
 void cu_log_line(enum cu_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -31,6 +31,7 @@ struct cu_device {
 	struct cu_ctx *primary; /* guarded by primary_lock; the handle outlives a reset */
 	unsigned primary_refs;	/* guarded by primary_lock */
 	unsigned primary_flags; /* guarded by primary_lock; for the next activation */
+	struct cu_ctx *hidden;	/* guarded by primary_lock; for questions about libraries */
 };
 
 /** cu_link() - the process's connection; NULL before devices were looked for. */
@@ -53,9 +54,19 @@ struct cu_thread {
 				       CU_STREAM_PER_THREAD */
 	struct cu_stream **streams; /* owned by impl/stream.c: this thread's default streams */
 	unsigned stream_count;
+	struct cu_call *call; /* the entry point being executed, NULL */
 };
 
 struct cu_thread *cu_thread(void);
+/** cu_stream_thread_fini() - in impl/stream.c: this thread ends, with its default streams. */
+void cu_stream_thread_fini(struct cu_thread *t);
+
+/** cu_lock(), cu_unlock() - the process lock: list of contexts, devices. Never held while waiting.
+ */
+void cu_lock(void);
+void cu_unlock(void);
+/** cu_next_id() - a number never used before in this process. */
+uint64_t cu_next_id(void);
 
 /** cu_process_init() - cuInit: find the devices. Safe to call again. CUresult. */
 CUresult cu_process_init(unsigned flags);

@@ -7,9 +7,9 @@
 #ifndef IMPL_IMPL_H
 #define IMPL_IMPL_H
 
-#include <cuda.h>
+#include "libcuda/api/extra.h"
 
-#define CU_FN(sym, base, since, params, args)	    CUresult impl_##sym params;
+#define CU_FN(sym, base, since, params, args)	 CUresult impl_##sym params;
 #define CU_EARLY(sym, base, since, params, args) CUresult impl_##sym params;
 #define CU_PT(sym, base, since, params, args, like)
 #define CU_STUB(sym, base, since, params, args)

@@ -35,6 +35,12 @@ struct rt_value {
  * CVT_PACK: in->sub = 2 or 4 selects the .u2/.s2/.u4/.s4 forms (type U8/S8); 0 is the width of type.
  * DIV with IR_APPROX covers .approx and .full.
  *
+ * CVT: in->round is the mode also for .rni and the like; in->sat means [0, 1] for f16, bf16, f32 and f64
+ * and .satfinite for the narrower formats and tf32; in->sub = 1 means .satfinite for f16 and bf16.
+ * Stochastic rounding (.rs) is -ENOTSUP.
+ *
+ * MIN3/MAX3 of floats: in->sat means .abs.
+ *
  * Returns 0, or -ENOTSUP when the manual has no such combination of operation, type and modifiers;
  * dst is untouched then.
  */

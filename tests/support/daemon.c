@@ -49,9 +49,9 @@ struct support_daemon {
 	unsigned allowed_count;
 };
 
-/* Words that no healthy log has. "<3>" and below are the daemon's own errors. */
+/* Words that no healthy log has; the first two are the daemon's own. */
 static const char *const suspicious[] = {
-	"<0>", "<1>", "<2>", "<3>", "Sanitizer", "runtime error:", "Assertion", "double free",
+	": error: ", ": warning: ", "Sanitizer", "runtime error:", "Assertion", "double free",
 	"corrupt", "stack smashing", "Segmentation", "use-after-free", "BUG", "fuse: bad",
 };
 
@@ -191,7 +191,7 @@ static int launch(struct support_daemon *d)
 		dup2(log, 1);
 		dup2(log, 2);
 		execve(d->argv[0], (char *const *)d->argv, (char *const *)env);
-		dprintf(2, "<3>harness: cannot run %s: %s\n", d->argv[0], strerror(errno));
+		dprintf(2, "harness: error: cannot run %s: %s\n", d->argv[0], strerror(errno));
 		_exit(127);
 	}
 	close(log);

@@ -112,7 +112,7 @@ static bool wants_fd(uint32_t nr, const void *arg, struct share_want *ret_want)
 	return true;
 }
 
-static int open_fd(struct session *s, const struct admit_ioctl *io, uint32_t nr, const void *arg,
+static int open_fd(struct session *s, const struct admit_request *io, uint32_t nr, const void *arg,
 		   int *ret_fd)
 {
 	struct share_want want;
@@ -130,12 +130,12 @@ static int check_order(const struct session *s, uint32_t nr)
 	return (nr == VGPU_OP_HELLO) == session_greeted(s) ? -EPROTO : 0;
 }
 
-struct pending *admit_ioctl(struct session *s, const struct admit_ioctl *io)
+struct pending *admit_ioctl(struct session *s, const struct admit_request *io)
 {
 	uint64_t arg[(VGPU_MAX_PAYLOAD + 8) / 8];
 	uint32_t nr = _IOC_NR(io->cmd), bytes = _IOC_SIZE(io->cmd);
 	const struct ops_desc *desc = _IOC_TYPE(io->cmd) == VGPU_IOC_TYPE ? ops_find(nr) : NULL;
-	struct session_call call;
+	struct session_request call;
 	int r, fd = -1;
 
 	r = desc ? 0 : -ENOTTY;
@@ -160,7 +160,7 @@ struct pending *admit_ioctl(struct session *s, const struct admit_ioctl *io)
 		r = open_fd(s, io, nr, arg, &fd);
 	if (r < 0)
 		goto refuse;
-	call = (struct session_call){ .answer = io->answer,
+	call = (struct session_request){ .answer = io->answer,
 				      .caller = io->caller,
 				      .desc = desc,
 				      .nr = nr,

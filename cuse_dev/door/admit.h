@@ -10,7 +10,7 @@
 
 #include "cuse_dev/session/session.h"
 
-struct admit_ioctl {
+struct admit_request {
 	struct session_answer answer;
 	struct session_caller caller;
 	uint32_t cmd;	       /* as given to ioctl(2) */
@@ -19,6 +19,6 @@ struct admit_ioctl {
 };
 
 /** admit_ioctl() - check and pass on. NULL when it is answered already. */
-struct pending *admit_ioctl(struct session *s, const struct admit_ioctl *io);
+struct pending *admit_ioctl(struct session *s, const struct admit_request *io);
 
 #endif

@@ -148,7 +148,7 @@ void glue_write(fuse_req_t req, const char *data, size_t size, off_t off,
 void glue_ioctl(fuse_req_t req, uint32_t cmd, struct fuse_file_info *fi, unsigned flags,
 		const void *in, size_t in_bytes, size_t out_bytes)
 {
-	struct admit_ioctl io = { .answer = answer_to(req),
+	struct admit_request io = { .answer = answer_to(req),
 				  .caller = caller_of(req),
 				  .cmd = cmd,
 				  .in = in,

@@ -126,12 +126,12 @@ bool client_has_thread(struct client *c, uint32_t tid);
 /* ---- frontop.c ------------------------------------------------------------------------------ */
 
 /** frontop_call() - an operation that the front answers itself; fills *arg. 0 or -errno. */
-int frontop_call(struct session *s, const struct session_call *call);
+int frontop_call(struct session *s, const struct session_request *call);
 
 /* ---- relay.c -------------------------------------------------------------------------------- */
 
 /** relay_call() - to the worker; NULL when it is answered already. */
-struct pending *relay_call(struct session *s, const struct session_call *call);
+struct pending *relay_call(struct session *s, const struct session_request *call);
 struct pending *relay_bulk(struct session *s, const struct session_bulk *bulk);
 
 #endif

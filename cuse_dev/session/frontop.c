@@ -143,7 +143,7 @@ static int op_share(struct session *s, struct vgpu_share *a, int fd)
 	return 0;
 }
 
-int frontop_call(struct session *s, const struct session_call *call)
+int frontop_call(struct session *s, const struct session_request *call)
 {
 	int r;
 

@@ -24,7 +24,7 @@ static void fail(const struct session_answer *a, int error)
 }
 
 /* What an operation may allocate at most, before the worker has looked at it. */
-static uint64_t wanted(const struct session_call *call)
+static uint64_t wanted(const struct session_request *call)
 {
 	const struct vgpu_mem_alloc *mem = call->arg;
 	const struct vgpu_phys_create *phys = call->arg;
@@ -36,7 +36,7 @@ static uint64_t wanted(const struct session_call *call)
 	return 0;
 }
 
-static int take(struct session *s, const struct session_call *call, uint64_t *ret_taken)
+static int take(struct session *s, const struct session_request *call, uint64_t *ret_taken)
 {
 	uint64_t bytes = wanted(call);
 
@@ -60,7 +60,7 @@ static int need_worker(struct session *s)
 	return s->client->worker ? 0 : worker_start(s->client);
 }
 
-struct pending *relay_call(struct session *s, const struct session_call *call)
+struct pending *relay_call(struct session *s, const struct session_request *call)
 {
 	struct wire_msg msg = { .kind = WIRE_CALL, .op = call->nr, .device = s->device };
 	uint64_t taken = 0;

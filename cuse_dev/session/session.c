@@ -158,7 +158,7 @@ int session_check_caller(struct session *s, const struct session_caller *who)
 	return 0;
 }
 
-struct pending *session_call(struct session *s, const struct session_call *call)
+struct pending *session_call(struct session *s, const struct session_request *call)
 {
 	uint64_t out[(VGPU_MAX_PAYLOAD + 8) / 8];
 	uint32_t bytes = call->desc->size;

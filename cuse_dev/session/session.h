@@ -43,7 +43,7 @@ struct session_answer {
 	void *token;
 };
 
-struct session_call {
+struct session_request {
 	struct session_answer answer;
 	struct session_caller caller;
 	const struct ops_desc *desc;
@@ -90,7 +90,7 @@ int session_check_caller(struct session *s, const struct session_caller *who);
 bool session_visible(const struct session *s);
 
 /** session_call() - an admitted operation. NULL when it is answered already. */
-struct pending *session_call(struct session *s, const struct session_call *call);
+struct pending *session_call(struct session *s, const struct session_request *call);
 /** session_transfer() - pread or pwrite on the node. */
 struct pending *session_transfer(struct session *s, const struct session_bulk *bulk);
 

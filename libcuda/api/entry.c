@@ -33,7 +33,7 @@
                                                                                                    \
 		return cu_stub(#sym, &said);                                                       \
 	}
-#define CU_FOREIGN(sym, base, since) CU_STUB(sym, base, since, (void), ())
+#define CU_FOREIGN(sym, base, since, per_thread) CU_STUB(sym, base, since, (void), ())
 #include "libcuda/api/all.def"
 #undef CU_FN
 #undef CU_EARLY
@@ -45,6 +45,6 @@
 #define CU_EARLY(sym, base, since, params, args) ENTRY(sym, CU_CALL_EARLY, params, impl_##sym args)
 #define CU_PT(sym, base, since, params, args, like)                                                \
 	ENTRY(sym, CU_CALL_PER_THREAD, params, impl_##like args)
-#define CU_STUB(sym, base, since, params, args) ENTRY(sym, 0, params, impl_##sym args)
-#define CU_FOREIGN(sym, base, since)		ENTRY(sym, 0, (void), impl_##sym())
+#define CU_STUB(sym, base, since, params, args)	 ENTRY(sym, 0, params, impl_##sym args)
+#define CU_FOREIGN(sym, base, since, per_thread) ENTRY(sym, 0, (void), impl_##sym())
 #include "libcuda/api/all.def"

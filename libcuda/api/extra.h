@@ -23,7 +23,7 @@ CU_EXTRA(cuGetProcAddress_v2_ptsz, (const char *symbol, void **pfn, int cudaVers
 #define CU_EARLY(sym, base, since, params, args)
 #define CU_PT(sym, base, since, params, args, like)
 #define CU_STUB(sym, base, since, params, args)
-#define CU_FOREIGN(sym, base, since) CUresult CUDAAPI sym(void);
+#define CU_FOREIGN(sym, base, since, per_thread) CUresult CUDAAPI sym(void);
 #include "libcuda/api/all.def"
 #undef CU_FN
 #undef CU_EARLY

@@ -13,7 +13,7 @@ static const struct api_symbol symbols[] = {
 #define CU_EARLY(sym, base, since, params, args)    ROW(sym, base, since, false, true)
 #define CU_PT(sym, base, since, params, args, like) ROW(sym, base, since, true, true)
 #define CU_STUB(sym, base, since, params, args)	    ROW(sym, base, since, false, false)
-#define CU_FOREIGN(sym, base, since)		    ROW(sym, base, since, false, false)
+#define CU_FOREIGN(sym, base, since, per_thread)    ROW(sym, base, since, per_thread, false)
 #include "libcuda/api/all.def"
 };
 

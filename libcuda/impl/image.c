@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "libcuda/core/error.h"
-#include "libcuda/impl/module.h"
+#include "libcuda/impl/image.h"
 #include "libcuda/link/link.h"
 
 #define WRAPPER_MAGIC	0x466243b1u

@@ -13,7 +13,7 @@
 #define CU_EARLY(sym, base, since, params, args) CUresult impl_##sym params;
 #define CU_PT(sym, base, since, params, args, like)
 #define CU_STUB(sym, base, since, params, args)
-#define CU_FOREIGN(sym, base, since)
+#define CU_FOREIGN(sym, base, since, per_thread)
 #include "libcuda/api/all.def"
 #undef CU_FN
 #undef CU_EARLY

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "libcuda/core/error.h"
-#include "libcuda/impl/module.h"
+#include "libcuda/impl/jit.h"
 
 static uint64_t now_ns(void)
 {

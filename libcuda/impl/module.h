@@ -15,12 +15,13 @@
 #include <stdint.h>
 
 #include "libcuda/core/ctx.h"
+#include "libcuda/impl/image.h"
+#include "libcuda/impl/jit.h"
 
 #define FUNC_CACHE_CONFIG 0x10000u /* attr of FUNC_SET: CUfunc_cache */
 
 struct cu_library;
 struct cu_kernel;
-struct jit_options;
 
 /** An address that was handed out and is listed in the link's map. */
 struct module_global {
@@ -70,37 +71,6 @@ struct cu_func {
 	_Atomic(struct func_layout *) layout;
 	struct func_old *old;
 };
-
-/* ---- image.c: what lies at a pointer that a program calls an image -------------------------- */
-
-struct image {
-	const void *data;
-	size_t size;
-	bool text; /* PTX, with its NUL */
-};
-
-/** image_find() - unwraps a fat binary's wrapper and finds the size. */
-CUresult image_find(const void *pointer, struct image *ret_image);
-/** image_read() - a whole file, with a NUL behind it; free() it. */
-CUresult image_read(const char *path, void **ret_data);
-/** image_send() - as a blob of the worker. */
-int image_send(struct link_dev *dev, const struct image *image, uint32_t *ret_blob);
-
-/* ---- jit.c: options of the compiler --------------------------------------------------------- */
-
-struct jit_options {
-	unsigned count;
-	const CUjit_option *option;
-	void **value;
-	char *info, *error; /* buffers of the caller, NULL for none */
-	size_t info_size, error_size;
-	uint64_t start_ns;
-};
-
-CUresult jit_parse(unsigned count, const CUjit_option *option, void **value,
-		   struct jit_options *ret_jit);
-/** jit_finish() - hand log, sizes and time back. @log: what the compiler said. */
-void jit_finish(const struct jit_options *jit, CUresult r, const char *log);
 
 /* ---- module.c ------------------------------------------------------------------------------- */
 

@@ -48,7 +48,7 @@ struct worker_call {
 	uint64_t since_ns;	/* of the first try */
 	uint64_t until_ns;	/* try again then at the latest; UINT64_MAX: none */
 	uint64_t ticket;	/* of the zombie it waits for */
-	_Alignas(16) uint8_t payload[WIRE_MAX_PAYLOAD];
+	uint8_t payload[WIRE_MAX_PAYLOAD] __attribute__((aligned(16)));
 };
 
 /** worker_run() - serve @sock until the front closes it. 0 or -errno. */

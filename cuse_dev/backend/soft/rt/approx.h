@@ -102,7 +102,7 @@ APPROX_FN float approx_sin(float x, uint32_t quarter, bool ftz)
 	s = s * z - 1.98392022251216339e-04;
 	s = s * z + 8.33332878251091466e-03;
 	s = s * z - 1.66666666315918421e-01;
-	s = s * z * r + r;
+	s = (s * z + 1.0) * r; /* in this form -0 stays -0 */
 	c = 2.43798312661701440e-05;
 	c = c * z - 1.38866179997819026e-03;
 	c = c * z + 4.16666166925357961e-02;

@@ -202,10 +202,10 @@ int rt_float_arith(const struct ir_inst *in, enum ir_type t, const uint64_t *s, 
 
 	switch (in->op) {
 	case IR_OP_ABS:
-		d = v[0] & ~sign_bit(f);
-		break;
-	case IR_OP_NEG:
-		d = v[0] ^ sign_bit(f);
+	case IR_OP_NEG: /* additions on hardware, so a NaN does not keep its bits; f64 does */
+		d = in->op == IR_OP_ABS ? v[0] & ~sign_bit(f) : v[0] ^ sign_bit(f);
+		if (t != IR_F64 && is_nan(f, d))
+			d = f->nan_bits;
 		break;
 	case IR_OP_COPYSIGN:
 		d = (v[0] & sign_bit(f)) | (v[1] & ~sign_bit(f));

@@ -13,10 +13,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifdef __F16C__
-#include <immintrin.h>
-#endif
-
 #define RT_NAN_F16 0x7fffu
 #define RT_NAN_F32 0x7fffffffu
 #define RT_NAN_F64 0xfff8000000000000ull
@@ -83,23 +79,15 @@ static inline float rt_f16_to_f32(uint16_t h)
 /** rt_f32_to_f16() - nearest even */
 static inline uint16_t rt_f32_to_f16(float f)
 {
-	uint32_t u = rt_bits_f32(f), a = u & 0x7fffffffu, sign = u >> 16 & 0x8000u, r, sub;
+	uint32_t u = rt_bits_f32(f), a = u & 0x7fffffffu, r, sub;
 
-	if (a > 0x7f800000u)
-		return RT_NAN_F16;
-#ifdef __F16C__
-	(void)r;
-	(void)sub;
-	(void)sign;
-	return (uint16_t)_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT);
-#else
 	/* Below 2^-14 the last bit weighs 2^-24, the last bit of 0.5f: adding 0.5 rounds there. */
 	sub = rt_bits_f32(rt_f32(a) + 0.5f) - 0x3f000000u;
 	r = (a + 0xfffu + (a >> 13 & 1) - 0x38000000u) >> 13;
 	r = a < 0x38800000u ? sub : r;
 	r = a >= 0x477ff000u ? 0x7c00u : r;
-	return (uint16_t)(r | sign);
-#endif
+	r |= u >> 16 & 0x8000u;
+	return (uint16_t)(a > 0x7f800000u ? RT_NAN_F16 : r);
 }
 
 static inline float rt_bf16_to_f32(uint16_t h)

@@ -2,6 +2,11 @@
 /*
  * vec.c - loops over 32 lanes that the compiler turns into vector code, once for each vector width.
  */
+/* GCC turns conversions and selections into vector code from -O3 on, if traps do not matter. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3,no-trapping-math")
+#endif
+
 #include "cuse_dev/backend/soft/rt/vec.h"
 
 #include "cuse_dev/backend/soft/rt/approx.h"

@@ -91,12 +91,6 @@ static void unlink_client(struct client *c)
 	}
 }
 
-static void client_free(struct client *c)
-{
-	account_close(c);
-	free(c);
-}
-
 /* Give all pages back. Freeing gigabytes takes its time, so another thread does it. */
 static void drop_shares(struct client *c, bool died)
 {
@@ -139,8 +133,13 @@ void client_end(struct client *c)
 		c->watch.fd = -1;
 	}
 	drop_shares(c, false);
+	/*
+	 * Its worker cannot serve any more, so the memory is free now. Whoever opens the device after
+	 * the last close of this client must find it so; requests come in that order.
+	 */
+	account_close(c);
 	if (!c->worker) {
-		client_free(c);
+		free(c);
 		return;
 	}
 	c->gone = true;
@@ -159,7 +158,7 @@ void client_worker_reaped(struct client *c)
 	c->worker = NULL;
 	if (c->gone) {
 		c->front->ending_count--;
-		client_free(c);
+		free(c);
 		return;
 	}
 	c->worker_died = true;

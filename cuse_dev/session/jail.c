@@ -20,6 +20,8 @@
 #include "cuse_dev/base/log.h"
 
 #define NOBODY	    65534
+#define SCRATCH	    "9" /* a descriptor for the time between clone and exec */
+#define SCRATCH_FD  9
 #define WORKER_FILES 16384 /* descriptors: one per exportable allocation, and few others */
 
 static const struct {
@@ -70,8 +72,9 @@ pid_t jail_clone(const struct jail *j, int *ret_pidfd)
 	int pidfd = -1;
 	long pid;
 
-	pid = syscall(SYS_clone, (unsigned long)j->clone_flags | CLONE_PIDFD | SIGCHLD, NULL, &pidfd,
-		      NULL, NULL);
+	/* The other namespaces take milliseconds to make; the child does that in its own time. */
+	pid = syscall(SYS_clone, (j->clone_flags & CLONE_NEWPID) | CLONE_PIDFD | SIGCHLD, NULL,
+		      &pidfd, NULL, NULL);
 	if (pid < 0)
 		return -errno;
 	if (pid)
@@ -99,7 +102,7 @@ static int show(const char *path, const char *at, bool file)
 	int fd;
 
 	n = readlink(path, target, sizeof(target) - 1);
-	if (n > 0) {
+	if (n > 0 && !file) {
 		target[n] = '\0';
 		return symlink(target, at) < 0 ? -errno : 0;
 	}
@@ -134,9 +137,13 @@ static int enter_root(const struct jail *j)
 		{ "/etc/ld.so.cache", "/tmp/etc/ld.so.cache", true },
 	};
 	size_t i;
-	int r;
+	int fd, r;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return -errno;
+	/* Held by descriptor, because it may lie below what is covered next. */
+	fd = open(j->program, O_PATH | O_CLOEXEC);
+	if (fd < 0 || dup3(fd, SCRATCH_FD, O_CLOEXEC) < 0)
 		return -errno;
 	if (mount("vgpu-worker", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755") < 0)
 		return -errno;
@@ -147,7 +154,7 @@ static int enter_root(const struct jail *j)
 		if (r < 0)
 			return r;
 	}
-	r = show(j->program, "/tmp" JAIL_PROGRAM, true);
+	r = show("/proc/self/fd/" SCRATCH, "/tmp" JAIL_PROGRAM, true);
 	if (r < 0)
 		return r;
 	/* Only with its own process ids would /proc show nobody else; some containers refuse it. */
@@ -210,7 +217,8 @@ uint32_t jail_enter(const struct jail *j)
 	size_t i;
 
 	for (i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
-		if (!(j->clone_flags & namespaces[i].flag))
+		if (!(j->clone_flags & namespaces[i].flag) ||
+		    (namespaces[i].flag != CLONE_NEWPID && unshare((int)namespaces[i].flag) < 0))
 			missing |= 1u << namespaces[i].wall;
 	}
 	syscall(SYS_setsid);
@@ -230,11 +238,15 @@ uint32_t jail_enter(const struct jail *j)
 	return missing;
 }
 
-static void wait_for(pid_t pid, int pidfd)
+/* Did it end with code 0? */
+static bool wait_for(pid_t pid, int pidfd)
 {
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	int status = -1;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	close(pidfd);
+	return !status;
 }
 
 uint32_t jail_probe(struct jail *j)
@@ -250,11 +262,9 @@ uint32_t jail_probe(struct jail *j)
 		one.clone_flags = namespaces[i].flag;
 		pid = jail_clone(&one, &pidfd);
 		if (!pid)
-			_exit(0);
-		if (pid > 0) {
-			wait_for(pid, pidfd);
+			_exit(one.clone_flags != CLONE_NEWPID && unshare((int)one.clone_flags) < 0);
+		if (pid > 0 && wait_for(pid, pidfd))
 			j->clone_flags |= namespaces[i].flag;
-		}
 	}
 	j->private_root = j->change_user && j->clone_flags & CLONE_NEWNS;
 	if (pipe2(pair, O_CLOEXEC) < 0)

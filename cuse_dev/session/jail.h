@@ -48,11 +48,11 @@ int jail_init(struct jail *j, const char *user);
 /** jail_probe() - tries all walls in a child; keeps what works in @j, returns the missing ones. */
 uint32_t jail_probe(struct jail *j);
 
-/** jail_clone() - fork(2) into the namespaces of @j. As fork, and *ret_pidfd in the parent. */
+/** jail_clone() - fork(2), with its own process ids if @j has them. As fork, and *ret_pidfd in the parent. */
 pid_t jail_clone(const struct jail *j, int *ret_pidfd);
 
 /**
- * jail_enter() - in the child: all walls but the namespaces. Returns those that failed, as a bit
+ * jail_enter() - in the child: all the other walls. Returns those that failed, as a bit
  * mask of enum jail_wall. Calls nothing that is not async-signal-safe.
  */
 uint32_t jail_enter(const struct jail *j);

@@ -46,7 +46,14 @@ struct cu_library {
 	bool lenient; /* loaded by one of NVIDIA's libraries */
 	pthread_mutex_t lock;
 	struct library_module *modules; /* guarded by lock */
-	struct cu_kernel **bucket;	/* guarded by lock */
+	/*
+	 * Managed variables lie in the module of one context; once an address was handed out the
+	 * library cannot be loaded into another, where it would have other variables.
+	 */
+	struct cu_ctx *home;	   /* guarded by lock */
+	uint64_t home_id;	   /* guarded by lock; home->id, stale after a reset */
+	bool home_retained;	   /* guarded by lock; the primary context is held for it */
+	struct cu_kernel **bucket; /* guarded by lock */
 };
 
 /* ---- modules of a library ------------------------------------------------------------------- */
@@ -62,6 +69,11 @@ static CUresult module_in_locked(struct cu_library *lib, struct cu_ctx *ctx,
 			*ret_module = lm->module;
 			return CUDA_SUCCESS;
 		}
+	}
+	if (lib->home && lib->home->id == lib->home_id && lib->home != ctx) {
+		cu_log(CU_LOG_ERROR,
+		       "managed variables of a library in a second context: not built");
+		return CUDA_ERROR_NOT_SUPPORTED;
 	}
 	lm = calloc(1, sizeof(*lm));
 	if (!lm)
@@ -309,6 +321,8 @@ CUresult impl_cuLibraryUnload(CUlibrary library)
 		cu_ctx_console(m->ctx);
 		module_destroy(m, true);
 	}
+	if (lib->home_retained && lib->home->id == lib->home_id)
+		impl_cuDevicePrimaryCtxRelease_v2(lib->home->dev->ordinal);
 	library_free(lib);
 	return CUDA_SUCCESS;
 }
@@ -511,8 +525,8 @@ CUresult impl_cuLibraryGetModule(CUmodule *pMod, CUlibrary library)
 	return r;
 }
 
-static CUresult library_global(CUdeviceptr *dptr, size_t *bytes, CUlibrary library,
-			       const char *name, bool managed)
+CUresult impl_cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library,
+				 const char *name)
 {
 	struct cu_library *lib;
 	struct cu_module *m;
@@ -526,19 +540,56 @@ static CUresult library_global(CUdeviceptr *dptr, size_t *bytes, CUlibrary libra
 		r = cu_ctx_usable(&ctx);
 	if (r == CUDA_SUCCESS)
 		r = module_in(lib, ctx, &m);
-	return r == CUDA_SUCCESS ? module_global(m, name, managed, dptr, bytes) : r;
+	return r == CUDA_SUCCESS ? module_global(m, name, false, dptr, bytes) : r;
 }
 
-CUresult impl_cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library,
-				 const char *name)
+/*
+ * The runtime asks for managed variables before it makes any context current. They then live where
+ * its kernels will run: in the first device's primary context, which is held until the library
+ * goes.
+ */
+static CUresult managed_home(struct cu_library *lib, struct cu_ctx **ret_ctx)
 {
-	return library_global(dptr, bytes, library, name, false);
+	CUcontext primary;
+	CUresult r;
+
+	pthread_mutex_lock(&lib->lock);
+	if (lib->home && lib->home->id == lib->home_id) {
+		*ret_ctx = lib->home;
+		pthread_mutex_unlock(&lib->lock);
+		return CUDA_SUCCESS;
+	}
+	lib->home_retained = false;
+	r = cu_ctx_usable(ret_ctx);
+	if (r == CUDA_ERROR_INVALID_CONTEXT || r == CUDA_ERROR_CONTEXT_IS_DESTROYED) {
+		r = impl_cuDevicePrimaryCtxRetain(&primary, 0);
+		lib->home_retained = r == CUDA_SUCCESS;
+		*ret_ctx = (struct cu_ctx *)primary;
+	}
+	if (r == CUDA_SUCCESS) {
+		lib->home = *ret_ctx;
+		lib->home_id = (*ret_ctx)->id;
+	}
+	pthread_mutex_unlock(&lib->lock);
+	return r;
 }
 
 CUresult impl_cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library,
 				  const char *name)
 {
-	return library_global(dptr, bytes, library, name, true);
+	struct cu_library *lib;
+	struct cu_module *m;
+	struct cu_ctx *ctx;
+	CUresult r;
+
+	if (!name || (!dptr && !bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	r = library_get(library, &lib);
+	if (r == CUDA_SUCCESS)
+		r = managed_home(lib, &ctx);
+	if (r == CUDA_SUCCESS)
+		r = module_in(lib, ctx, &m);
+	return r == CUDA_SUCCESS ? module_global(m, name, true, dptr, bytes) : r;
 }
 
 CUresult impl_cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)

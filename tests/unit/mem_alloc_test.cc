@@ -20,7 +20,7 @@ extern "C" {
 
 namespace
 {
-const uint64_t kWindow = 0x600000000000ull;
+const uint64_t kWindow = 0x700000000000ull;
 const uint64_t kUnit = MEM_UNIT;
 
 class Mem : public ::testing::Test

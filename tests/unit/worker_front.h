@@ -188,7 +188,11 @@ inline const backend_ops ops = {
 class Front
 {
       public:
-	static constexpr uint64_t kWindow = 0x600000000000ull;
+#ifdef __SANITIZE_THREAD__
+	static constexpr uint64_t kWindow = 0x7e9000000000ull; /* what that sanitizer lets map */
+#else
+	static constexpr uint64_t kWindow = 0x700000000000ull;
+#endif
 
 	// shared: with a CONTROL memfd and arenas, else the worker makes all of it.
 	explicit Front(bool shared)

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alloc.c - liveness, and a linear scan that gives registers their places.
+ *
+ * The registers of a warp should stay in the first-level cache, so registers whose lives do not
+ * overlap share memory. Lives are those of a single thread: another lane's copy lies elsewhere in
+ * the same vectors, and writes are masked, so divergence does not matter.
+ *
+ *   life = one interval of positions, from the first to the last place where it is live
+ *
+ * A guarded write keeps the old value in some lanes and so ends no life. Sources and results of one
+ * instruction overlap on purpose: handlers may write a result before they have read all sources.
+ */
+#include "cuse_dev/backend/soft/interp/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cuse_dev/base/arena.h"
+
+#define UNIT	   64u
+#define NOWHERE	   UINT32_MAX
+#define MANY	   (UINT32_MAX - 1)
+
+struct live {
+	const struct ir_func *f;
+	struct base_arena *tmp;
+	uint32_t *home;	 /* per register: the only block it occurs in, MANY, NOWHERE */
+	uint32_t *index; /* per register: bit in the sets, for those in MANY blocks */
+	uint32_t ncross, words;
+	uint64_t *use, *def, *in, *out; /* [nblocks][words] */
+	uint32_t *first, *last;		/* per register: interval */
+	uint32_t *block_pos;		/* [nblocks + 1] */
+};
+
+typedef void (*visit_fn)(struct live *l, uint32_t block, uint32_t pos, uint32_t reg, bool write,
+			 bool partial);
+
+static void visit_block(struct live *l, uint32_t b, visit_fn visit)
+{
+	const struct ir_block *blk = &l->f->blocks[b];
+	uint32_t pos = l->block_pos[b];
+
+	for (uint32_t i = 0; i < blk->count; i++, pos++) {
+		const struct ir_inst *in = &blk->insts[i];
+
+		if (in->guard >= 0)
+			visit(l, b, pos, (uint32_t)in->guard, false, false);
+		for (uint32_t k = in->nd; k < (uint32_t)in->nd + in->ns; k++)
+			if (in->opnd[k].kind == IR_OPND_REG)
+				visit(l, b, pos, in->opnd[k].reg, false, false);
+		for (uint32_t k = 0; k < in->nd; k++)
+			if (in->opnd[k].kind == IR_OPND_REG)
+				visit(l, b, pos, in->opnd[k].reg, true, in->guard >= 0);
+	}
+	if (blk->term == IR_TERM_BRANCH || blk->term == IR_TERM_SWITCH)
+		visit(l, b, pos, blk->pred, false, false);
+}
+
+static void find_home(struct live *l, uint32_t block, uint32_t pos, uint32_t reg, bool write,
+		      bool partial)
+{
+	if (l->home[reg] == NOWHERE) {
+		/* Read before it is written: it lives around a loop, or was never set. */
+		l->home[reg] = write && !partial ? block : MANY;
+	} else if (l->home[reg] != block) {
+		l->home[reg] = MANY;
+	}
+}
+
+static bool bit_get(const uint64_t *set, uint32_t i)
+{
+	return set[i / 64] >> (i % 64) & 1;
+}
+
+static void bit_set(uint64_t *set, uint32_t i)
+{
+	set[i / 64] |= 1ull << (i % 64);
+}
+
+static void find_sets(struct live *l, uint32_t block, uint32_t pos, uint32_t reg, bool write,
+		      bool partial)
+{
+	uint64_t *use = l->use + (size_t)block * l->words, *def = l->def + (size_t)block * l->words;
+
+	if (l->home[reg] != MANY)
+		return;
+	if ((!write || partial) && !bit_get(def, l->index[reg]))
+		bit_set(use, l->index[reg]);
+	if (write && !partial)
+		bit_set(def, l->index[reg]);
+}
+
+static void extend(struct live *l, uint32_t reg, uint32_t pos)
+{
+	if (pos < l->first[reg])
+		l->first[reg] = pos;
+	if (l->last[reg] == NOWHERE || pos > l->last[reg])
+		l->last[reg] = pos;
+}
+
+static void find_ends(struct live *l, uint32_t block, uint32_t pos, uint32_t reg, bool write,
+		      bool partial)
+{
+	extend(l, reg, pos);
+}
+
+static bool flow(struct live *l, uint32_t b, uint32_t succ)
+{
+	uint64_t *out = l->out + (size_t)b * l->words;
+	const uint64_t *in = l->in + (size_t)succ * l->words;
+	bool changed = false;
+
+	for (uint32_t i = 0; i < l->words; i++) {
+		uint64_t v = out[i] | in[i];
+
+		changed |= v != out[i];
+		out[i] = v;
+	}
+	return changed;
+}
+
+/* in = use | (out & ~def), out = union of the successors' in, until nothing changes. */
+static void solve(struct live *l)
+{
+	bool changed = true;
+
+	memcpy(l->in, l->use, (size_t)l->f->nblocks * l->words * 8);
+	while (changed) {
+		changed = false;
+		for (uint32_t b = l->f->nblocks; b-- > 0;) {
+			const struct ir_block *blk = &l->f->blocks[b];
+			size_t at = (size_t)b * l->words;
+
+			if (blk->term == IR_TERM_JUMP || blk->term == IR_TERM_BRANCH)
+				changed |= flow(l, b, blk->target[0]);
+			if (blk->term == IR_TERM_BRANCH)
+				changed |= flow(l, b, blk->target[1]);
+			for (uint32_t k = 0; blk->term == IR_TERM_SWITCH && k < blk->aux->count; k++)
+				changed |= flow(l, b, blk->aux->targets[k]);
+			for (uint32_t i = 0; i < l->words; i++)
+				l->in[at + i] = l->use[at + i] | (l->out[at + i] & ~l->def[at + i]);
+		}
+	}
+}
+
+static int liveness(struct live *l)
+{
+	const struct ir_func *f = l->f;
+	size_t cells;
+
+	l->home = arena_alloc(l->tmp, (size_t)f->nregs * 4 + 1);
+	l->index = arena_alloc(l->tmp, (size_t)f->nregs * 4 + 1);
+	l->first = arena_alloc(l->tmp, (size_t)f->nregs * 4 + 1);
+	l->last = arena_alloc(l->tmp, (size_t)f->nregs * 4 + 1);
+	l->block_pos = arena_alloc(l->tmp, ((size_t)f->nblocks + 1) * 4);
+	if (!l->home || !l->index || !l->first || !l->last || !l->block_pos)
+		return -ENOMEM;
+	memset(l->home, 0xff, (size_t)f->nregs * 4);
+	memset(l->first, 0xff, (size_t)f->nregs * 4);
+	memset(l->last, 0xff, (size_t)f->nregs * 4);
+	for (uint32_t b = 0; b < f->nblocks; b++)
+		l->block_pos[b + 1] = l->block_pos[b] + f->blocks[b].count + 1;
+	for (uint32_t b = 0; b < f->nblocks; b++)
+		visit_block(l, b, find_home);
+	for (uint32_t r = 0; r < f->nregs; r++)
+		if (l->home[r] == MANY)
+			l->index[r] = l->ncross++;
+	l->words = (l->ncross + 63) / 64;
+	cells = (size_t)f->nblocks * l->words * 8 + 1;
+	l->use = arena_alloc(l->tmp, cells);
+	l->def = arena_alloc(l->tmp, cells);
+	l->in = arena_alloc(l->tmp, cells);
+	l->out = arena_alloc(l->tmp, cells);
+	if (!l->use || !l->def || !l->in || !l->out)
+		return -ENOMEM;
+	for (uint32_t b = 0; b < f->nblocks; b++)
+		visit_block(l, b, find_sets);
+	solve(l);
+	for (uint32_t b = 0; b < f->nblocks; b++) {
+		visit_block(l, b, find_ends);
+		for (uint32_t r = 0; r < f->nregs; r++) {
+			if (l->home[r] != MANY)
+				continue;
+			if (bit_get(l->in + (size_t)b * l->words, l->index[r]))
+				extend(l, r, l->block_pos[b]);
+			if (bit_get(l->out + (size_t)b * l->words, l->index[r]))
+				extend(l, r, l->block_pos[b + 1] - 1);
+		}
+	}
+	return 0;
+}
+
+/* ---- places --------------------------------------------------------------------------------- */
+
+/* Units in use of one kind of memory, and who frees them at which position. */
+struct scan {
+	uint8_t *busy;
+	uint32_t cap, top; /* units; highest ever used + 1 */
+	uint32_t used, most;
+};
+
+static uint32_t scan_take(struct scan *s, uint32_t n)
+{
+	for (uint32_t at = 0; at + n <= s->cap; at += n) {
+		uint32_t k = 0;
+
+		while (k < n && !s->busy[at + k])
+			k++;
+		if (k < n)
+			continue;
+		memset(s->busy + at, 1, n);
+		if (at + n > s->top)
+			s->top = at + n;
+		s->used += n;
+		if (s->used > s->most)
+			s->most = s->used;
+		return at;
+	}
+	return NOWHERE; /* cannot be: cap is the sum of all, rounded up */
+}
+
+static void scan_give(struct scan *s, uint32_t at, uint32_t n)
+{
+	memset(s->busy + at, 0, n);
+	s->used -= n;
+}
+
+static uint32_t units_of(const struct ir_reg *r)
+{
+	uint32_t bits = ir_type_bits(r->type);
+
+	return bits == 1 ? 1 : (bits / 8 * 32 + UNIT - 1) / UNIT;
+}
+
+int interp_alloc(struct base_arena *tmp, const struct ir_func *f, int32_t *ret_off,
+		 uint32_t *ret_bytes, uint32_t *ret_live)
+{
+	struct live l = { .f = f, .tmp = tmp };
+	struct scan preds = { .cap = f->nregs + 8 }, vecs = { .cap = 16 };
+	uint32_t positions, *starts, *ends, *next_start, *next_end, vec_base;
+	int r = liveness(&l);
+
+	if (r < 0)
+		return r;
+	positions = l.block_pos[f->nblocks] + 1;
+	for (uint32_t i = 0; i < f->nregs; i++)
+		vecs.cap += units_of(&f->regs[i]) + 7;
+	preds.busy = arena_alloc(tmp, preds.cap);
+	vecs.busy = arena_alloc(tmp, vecs.cap);
+	starts = arena_alloc(tmp, (size_t)positions * 4);
+	ends = arena_alloc(tmp, (size_t)positions * 4);
+	next_start = arena_alloc(tmp, (size_t)f->nregs * 4 + 1);
+	next_end = arena_alloc(tmp, (size_t)f->nregs * 4 + 1);
+	if (!preds.busy || !vecs.busy || !starts || !ends || !next_start || !next_end)
+		return -ENOMEM;
+	memset(starts, 0xff, (size_t)positions * 4);
+	memset(ends, 0xff, (size_t)positions * 4);
+	for (uint32_t i = 0; i < f->nregs; i++) {
+		ret_off[i] = 0;
+		if (l.first[i] == NOWHERE)
+			continue;
+		next_start[i] = starts[l.first[i]];
+		starts[l.first[i]] = i;
+		next_end[i] = ends[l.last[i]];
+		ends[l.last[i]] = i;
+	}
+	for (uint32_t p = 0; p < positions; p++) {
+		for (uint32_t i = starts[p]; i != NOWHERE; i = next_start[i]) {
+			bool pred = f->regs[i].type == IR_PRED;
+
+			ret_off[i] = (int32_t)scan_take(pred ? &preds : &vecs, units_of(&f->regs[i]));
+		}
+		for (uint32_t i = ends[p]; i != NOWHERE; i = next_end[i]) {
+			bool pred = f->regs[i].type == IR_PRED;
+
+			scan_give(pred ? &preds : &vecs, (uint32_t)ret_off[i], units_of(&f->regs[i]));
+		}
+	}
+	vec_base = ((ALLOC_TEMP_PREDS + preds.top) * 4 + UNIT - 1) / UNIT * UNIT;
+	for (uint32_t i = 0; i < f->nregs; i++)
+		ret_off[i] = f->regs[i].type == IR_PRED ?
+				     (int32_t)((ALLOC_TEMP_PREDS + (uint32_t)ret_off[i]) * 4) :
+				     (int32_t)(vec_base + (uint32_t)ret_off[i] * UNIT);
+	*ret_bytes = vec_base + vecs.top * UNIT;
+	*ret_live = vecs.most / 2 + 1;
+	return 0;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.c - addresses of lanes to places in this process, checked.
+ *
+ * The way for everything that the vector handlers do not do themselves: partial warps, local and
+ * generic addresses, and whatever is about to fault. Inside the window, pages that are not mapped
+ * are found by SIGSEGV (warp.c).
+ */
+#include <string.h>
+
+#include "cuse_dev/backend/soft/interp/code.h"
+
+uint64_t interp_lane_address(const struct interp_warp *w, const struct interp_inst *in, uint32_t lane)
+{
+	if (in->flags & INTERP_ADDR0)
+		return in->imm;
+	if (in->flags & INTERP_ADDR64)
+		return ((const uint64_t *)(w->regs + in->a))[lane] + in->imm;
+	return (uint32_t)(((const uint32_t *)(w->regs + in->a))[lane] + (uint32_t)in->imm);
+}
+
+static uint8_t *window_ptr(const struct interp_warp *w, uint64_t va, uint64_t bytes)
+{
+	const struct simt_grid *g = w->base.grid;
+	uint64_t off = va - g->window_base;
+
+	if (off < g->window_size && bytes <= g->window_size - off)
+		return (uint8_t *)va;
+	off = va - (uint64_t)(uintptr_t)&g->workspace;
+	if (off < sizeof(g->workspace) && bytes <= sizeof(g->workspace) - off)
+		return (uint8_t *)va;
+	for (size_t i = 0; i < g->nranges; i++) {
+		off = va - g->ranges[i][0];
+		if (off < g->ranges[i][1] && bytes <= g->ranges[i][1] - off)
+			return (uint8_t *)va;
+	}
+	return NULL;
+}
+
+static uint8_t *space_ptr(struct interp_warp *w, uint8_t space, uint32_t lane, uint64_t va,
+			  uint64_t bytes)
+{
+	const struct simt_grid *g = w->base.grid;
+	uint64_t size;
+	uint8_t *base;
+
+	switch (space) {
+	case IR_SPACE_SHARED:
+		base = w->base.block->shared;
+		size = g->shared_bytes;
+		break;
+	case IR_SPACE_FRAME:
+		va += w->frame->base;
+		/* fall through */
+	case IR_SPACE_LOCAL:
+		base = w->base.local + lane * w->base.local_stride;
+		size = g->local_bytes;
+		break;
+	case IR_SPACE_PARAM:
+		base = (uint8_t *)g->params;
+		size = g->launch->param_bytes;
+		break;
+	case IR_SPACE_GENERIC:
+		return interp_generic_ptr(w, lane, va, bytes);
+	default:
+		return window_ptr(w, va, bytes);
+	}
+	return va <= size && bytes <= size - va ? base + va : NULL;
+}
+
+uint8_t *interp_generic_ptr(struct interp_warp *w, uint32_t lane, uint64_t va, uint64_t bytes)
+{
+	uint64_t off = va - IR_SHARED_APERTURE;
+	uint8_t *p = window_ptr(w, va, bytes);
+
+	if (p)
+		return p;
+	if (off < IR_APERTURE_BYTES)
+		return space_ptr(w, IR_SPACE_SHARED, lane, off, bytes);
+	off = va - IR_LOCAL_APERTURE;
+	if (off < IR_APERTURE_BYTES)
+		return space_ptr(w, IR_SPACE_LOCAL, lane, off, bytes);
+	off = va - IR_PARAM_APERTURE;
+	if (off < IR_APERTURE_BYTES)
+		return space_ptr(w, IR_SPACE_PARAM, lane, off, bytes);
+	return NULL;
+}
+
+bool interp_lane_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8_t **ret_ptr)
+{
+	static const char *const names[] = { "generic", "global", "const", "shared",
+					     "local",   "param",  "frame" };
+	uint64_t bytes = (uint64_t)in->n * in->bytes;
+
+	w->cur = in;
+	for (uint32_t i = 0; i < LANES_N; i++)
+		ret_ptr[i] = w->dummy;
+	for (uint32_t m = w->mask; m; m &= m - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(m);
+		uint64_t va = interp_lane_address(w, in, lane);
+
+		if (va & (bytes - 1)) {
+			interp_fault(w, in, 716, (int)lane, va,
+				     "misaligned access to %s 0x%llx, %u bytes", names[in->space],
+				     (unsigned long long)va, (unsigned int)bytes);
+			return false;
+		}
+		ret_ptr[lane] = space_ptr(w, in->space, lane, va, bytes);
+		if (!ret_ptr[lane]) {
+			interp_fault(w, in, 700, (int)lane, va,
+				     "access outside of memory: %s 0x%llx, %u bytes",
+				     names[in->space], (unsigned long long)va, (unsigned int)bytes);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool interp_read(struct interp_warp *w, uint32_t lane, uint64_t va, void *buf, size_t bytes)
+{
+	const uint8_t *p = interp_generic_ptr(w, lane, va, bytes);
+	struct simt_trap trap, *volatile outer;
+
+	if (!p)
+		return false;
+	outer = simt_trap_set(NULL);
+	if (sigsetjmp(trap.jmp, 0)) {
+		simt_trap_set(outer);
+		return false;
+	}
+	simt_trap_set(&trap);
+	memcpy(buf, p, bytes);
+	simt_trap_set(outer);
+	return true;
+}
+
+/* 128-bit elements: registers hold them as two words per lane. */
+const struct interp_inst *interp_op_mem128(struct interp_warp *w, const struct interp_inst *in)
+{
+	const struct interp_ext *x = in->ext;
+	bool load = x->ir.op == IR_OP_LD;
+	uint8_t *p[LANES_N];
+
+	if (!interp_lane_ptrs(w, in, p))
+		return NULL;
+	for (uint32_t m = w->mask; m; m &= m - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(m);
+
+		for (uint32_t e = 0; e < in->n; e++) {
+			const struct interp_opnd *o = &x->opnd[load ? e : e + 1];
+			uint64_t v[2] = { o->imm, 0 };
+
+			if (load) {
+				memcpy(v, p[lane] + 16 * e, 16);
+				if (o->off != NO_REG)
+					interp_put(w, o->off, 128, lane, v[0], v[1]);
+				continue;
+			}
+			if (o->off != NO_REG)
+				memcpy(v, w->regs + o->off + 16 * lane, 16);
+			memcpy(p[lane] + 16 * e, v, 16);
+		}
+	}
+	return in + 1;
+}

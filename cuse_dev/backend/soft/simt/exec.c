@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exec.c - run blocks on one CPU thread.
+ *
+ * A block runs until all its warps have ended. When nothing in it moves except spinning warps, the
+ * thread starts or resumes other blocks, so that blocks may wait for each other through memory:
+ * cooperative grids need it, and hand-made grid barriers get it as far as residency goes. Blocks start in order; a block
+ * that waits for an earlier one always finds it started.
+ */
+#include "cuse_dev/backend/soft/simt/exec.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum warp_state { WARP_NEW, WARP_READY, WARP_BLOCKED, WARP_ENDED };
+enum block_stop { BLOCK_DONE, BLOCK_YIELD, BLOCK_STOP };
+
+#define SHARED_ALIGN 1024u /* of dynamic shared memory; more than any program asks for */
+#define SHARED_PAD   64u
+
+struct simt_exec *simt_exec_create(void)
+{
+	return calloc(1, sizeof(struct simt_exec));
+}
+
+static void drop_warp(struct simt_exec *x, struct simt_warp *w)
+{
+	if (w->local)
+		munmap(w->local, w->local_cap);
+	x->tier->warp_destroy(w);
+}
+
+static void drop_free_warps(struct simt_exec *x)
+{
+	while (x->free_warps) {
+		struct simt_warp *w = x->free_warps;
+
+		x->free_warps = w->next;
+		drop_warp(x, w);
+	}
+}
+
+void simt_exec_destroy(struct simt_exec *x)
+{
+	if (!x)
+		return;
+	drop_free_warps(x);
+	while (x->free_blocks) {
+		struct simt_block *b = x->free_blocks;
+
+		x->free_blocks = b->next;
+		free(b->shared);
+		free(b);
+	}
+	free(x);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static int warp_local(struct simt_warp *w, uint32_t bytes)
+{
+	/* An odd number of lines between lanes, so that they do not fight for the same cache sets. */
+	size_t stride = ((size_t)bytes + 63) / 64 * 64 + 64;
+	size_t want = stride * SIMT_LANES;
+	void *p;
+
+	w->local_stride = stride;
+	if (want <= w->local_cap)
+		return 0;
+	p = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	if (w->local)
+		munmap(w->local, w->local_cap);
+	w->local = p;
+	w->local_cap = want;
+	return 0;
+}
+
+static struct simt_warp *get_warp(struct simt_exec *x, struct simt_block *b, uint32_t index)
+{
+	const uint32_t *n = b->grid->launch->block;
+	uint32_t threads = n[0] * n[1] * n[2], left = threads - index * SIMT_LANES;
+	struct simt_warp *w = x->free_warps;
+
+	if (w)
+		x->free_warps = w->next;
+	else
+		w = x->tier->warp_create();
+	if (!w)
+		return NULL;
+	w->block = b;
+	w->grid = b->grid;
+	w->index = index;
+	w->lanes = left >= SIMT_LANES ? ~0u : (1u << left) - 1;
+	w->exited = 0;
+	w->released = 0;
+	if ((b->grid->code->uses_local && warp_local(w, b->grid->local_bytes) < 0) ||
+	    x->tier->warp_start(w, b->grid->code) < 0) {
+		w->next = x->free_warps;
+		x->free_warps = w;
+		return NULL;
+	}
+	return w;
+}
+
+static void put_warp(struct simt_exec *x, struct simt_warp *w)
+{
+	w->next = x->free_warps;
+	x->free_warps = w;
+}
+
+static void put_block(struct simt_exec *x, struct simt_block *b)
+{
+	for (uint32_t i = 0; i < b->nwarps; i++) {
+		if (b->warps[i])
+			put_warp(x, b->warps[i]);
+		b->warps[i] = NULL;
+	}
+	b->next = x->free_blocks;
+	x->free_blocks = b;
+}
+
+static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, uint64_t linear)
+{
+	const uint32_t *n = g->launch->block, *dim = g->launch->grid;
+	struct simt_block *b = x->free_blocks;
+	uint32_t threads = n[0] * n[1] * n[2];
+
+	if (b)
+		x->free_blocks = b->next;
+	else
+		b = calloc(1, sizeof(*b));
+	if (!b)
+		return NULL;
+	if (b->shared_cap < g->shared_bytes) {
+		size_t cap = ((size_t)g->shared_bytes + SHARED_PAD + SHARED_ALIGN - 1) & -(size_t)SHARED_ALIGN;
+
+		free(b->shared);
+		b->shared = aligned_alloc(SHARED_ALIGN, cap);
+		b->shared_cap = b->shared ? cap - SHARED_PAD : 0;
+		if (!b->shared) {
+			put_block(x, b);
+			return NULL;
+		}
+		memset(b->shared, 0, cap);
+	}
+	b->grid = g;
+	b->linear = linear;
+	b->ctaid[0] = (uint32_t)(linear % dim[0]);
+	b->ctaid[1] = (uint32_t)(linear / dim[0] % dim[1]);
+	b->ctaid[2] = (uint32_t)(linear / dim[0] / dim[1]);
+	b->nwarps = (threads + SIMT_LANES - 1) / SIMT_LANES;
+	b->live = threads;
+	b->done = 0;
+	if (b->used_bars)
+		memset(b->bar, 0, sizeof(b->bar));
+	b->used_bars = 0;
+	memset(b->state, WARP_NEW, b->nwarps);
+	b->next = NULL;
+	return b;
+}
+
+/* ---- one block ------------------------------------------------------------------------------ */
+
+static void out_of_memory(struct simt_grid *g, struct simt_block *b)
+{
+	struct simt_warp w = { .grid = g, .block = b };
+
+	simt_fault(&w, 719, -1, 0, 0, "out of memory for the state of a warp");
+}
+
+/* Warps that have arrived somewhere wait for a lane that cannot come any more. */
+static void deadlock(struct simt_block *b)
+{
+	for (uint32_t i = 0; i < b->nwarps; i++) {
+		struct simt_warp *w = b->warps[i];
+		uint32_t alive = w ? w->lanes & ~w->exited : 0;
+
+		if (alive) {
+			simt_fault(w, 719, __builtin_ctz(alive), 0, 0,
+				   "deadlock: all threads of the block wait at barriers that cannot "
+				   "complete");
+			return;
+		}
+	}
+}
+
+/* One turn of warp @i. Says whether anything but spinning happened in *moved. */
+static enum block_stop turn(struct simt_exec *x, struct simt_block *b, uint32_t i, bool *moved)
+{
+	struct simt_warp *w = b->warps[i];
+
+	if (b->state[i] == WARP_NEW) {
+		w = get_warp(x, b, i);
+		if (!w) {
+			out_of_memory(b->grid, b);
+			return BLOCK_STOP;
+		}
+		b->warps[i] = w;
+		*moved = true;
+	}
+	switch (x->tier->warp_run(w)) {
+	case SIMT_DONE:
+		*moved = true;
+		b->state[i] = WARP_ENDED;
+		b->done++;
+		b->warps[i] = NULL;
+		put_warp(x, w);
+		break;
+	case SIMT_BLOCKED:
+		*moved = true;
+		b->state[i] = WARP_BLOCKED;
+		break;
+	case SIMT_YIELD:
+		b->state[i] = WARP_READY;
+		break;
+	default:
+		return BLOCK_STOP;
+	}
+	return BLOCK_DONE;
+}
+
+static enum block_stop run_block(struct simt_exec *x, struct simt_block *b)
+{
+	for (;;) {
+		bool moved = false, ran = false;
+
+		for (uint32_t i = 0; i < b->nwarps; i++) {
+			if (b->state[i] == WARP_ENDED)
+				continue;
+			if (b->state[i] == WARP_BLOCKED && !b->warps[i]->released)
+				continue;
+			ran = true;
+			if (turn(x, b, i, &moved) == BLOCK_STOP)
+				return BLOCK_STOP;
+		}
+		if (b->done == b->nwarps)
+			return BLOCK_DONE;
+		if (__atomic_load_n(&b->grid->stop, __ATOMIC_RELAXED))
+			return BLOCK_STOP;
+		if (!ran) {
+			deadlock(b);
+			return BLOCK_STOP;
+		}
+		if (!moved)
+			return BLOCK_YIELD;
+	}
+}
+
+/* ---- many ----------------------------------------------------------------------------------- */
+
+/* The next block of the grid, appended at @tail. */
+static bool start_block(struct simt_exec *x, struct simt_grid *g, struct simt_block **tail)
+{
+	const volatile uint32_t *cancel = g->launch->cancel;
+	uint64_t n = __atomic_fetch_add(&g->next_block, 1, __ATOMIC_RELAXED);
+	struct simt_block none = { .grid = g }, *b;
+
+	if (n >= g->blocks)
+		return false;
+	if (cancel && *cancel) {
+		struct simt_warp w = { .grid = g, .block = &none };
+
+		simt_fault(&w, 719, -1, 0, 0, "cancelled");
+		return false;
+	}
+	b = get_block(x, g, n);
+	if (!b) {
+		out_of_memory(g, &none);
+		return false;
+	}
+	*tail = b;
+	x->nlive++;
+	return true;
+}
+
+/* Live blocks from @p on, once each; returns whether one has ended. */
+static bool pass(struct simt_exec *x, struct simt_block **p, bool *ret_stop)
+{
+	bool ended = false;
+
+	while (*p) {
+		struct simt_block *b = *p;
+		enum block_stop stop = run_block(x, b);
+
+		if (stop == BLOCK_YIELD) {
+			p = &b->next;
+			continue;
+		}
+		*p = b->next;
+		x->nlive--;
+		put_block(x, b);
+		ended = true;
+		if (stop == BLOCK_STOP) {
+			*ret_stop = true;
+			return ended;
+		}
+	}
+	return ended;
+}
+
+void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
+{
+	bool more = true, stop = false, ended = true;
+
+	if (x->tier != g->code->tier) {
+		drop_free_warps(x);
+		x->tier = g->code->tier;
+	}
+	while (!stop && !__atomic_load_n(&g->stop, __ATOMIC_RELAXED)) {
+		struct simt_block **p = &x->live;
+
+		if (more && (!x->nlive || (!ended && x->nlive < resident))) {
+			/* Only the new one runs now: the others spin. */
+			while (*p)
+				p = &(*p)->next;
+			more = start_block(x, g, p);
+			if (more) {
+				ended = pass(x, p, &stop);
+				continue;
+			}
+			p = &x->live;
+		}
+		if (!x->nlive)
+			break;
+		if (!ended)
+			sched_yield(); /* they wait for blocks on other threads */
+		ended = pass(x, p, &stop);
+	}
+	while (x->live) {
+		struct simt_block *b = x->live;
+
+		x->live = b->next;
+		put_block(x, b);
+	}
+	x->nlive = 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exec.h - one CPU thread's share of a launch, and the memory it keeps between launches.
+ */
+#ifndef SOFT_SIMT_EXEC_H
+#define SOFT_SIMT_EXEC_H
+
+#include "cuse_dev/backend/soft/simt/warp.h"
+
+/** struct simt_exec - used by one thread at a time */
+struct simt_exec {
+	const struct simt_tier *tier;	  /* of the warps in the free list */
+	struct simt_warp *free_warps;
+	struct simt_block *free_blocks;
+	struct simt_block *live;	  /* blocks that have started, in order */
+	uint32_t nlive;
+	struct simt_exec *next;		  /* free list of the device */
+};
+
+struct simt_exec *simt_exec_create(void);
+void simt_exec_destroy(struct simt_exec *x);
+
+/** simt_exec_run() - take blocks of the grid until there are none; at most @resident alive here. */
+void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident);
+
+#endif

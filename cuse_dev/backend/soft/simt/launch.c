@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * launch.c - a launch on the calling thread and a pool of helpers.
+ *
+ * The caller always works itself. Helpers are woken when there is enough to share; waking one
+ * costs more than an empty kernel, so small grids stay on the caller.
+ */
+#include "cuse_dev/backend/soft/simt/launch.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuse_dev/base/limits.h"
+#include "cuse_dev/backend/soft/simt/exec.h"
+#include "cuse_dev/backend/soft/simt/warp.h"
+
+#define ALONE_WORK 20000u /* warps times instructions of straight code that one thread does alone */
+#define LOOP_WORK  16u	  /* a loop counts as this many turns */
+
+/** A launch that helpers may join; on the stack of its launcher. */
+struct job {
+	struct simt_grid *grid;
+	uint32_t resident;
+	uint32_t wanted;  /* helpers that may still join */
+	uint32_t helping; /* helpers inside */
+	struct job *next;
+};
+
+struct simt_device {
+	struct backend_device dev;
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t work;  /* for helpers */
+	pthread_cond_t idle;  /* for launchers: a helper has left a job */
+	struct job *jobs;
+	struct simt_exec *free_execs;
+	pthread_t *threads;
+	uint32_t nthreads; /* helpers that run */
+	bool stop;
+	struct ranges *ranges;
+	uint64_t launches;
+};
+
+/** The list of host ranges; shared by the launches that started with it. */
+struct ranges {
+	uint32_t users; /* guarded by the device's lock */
+	size_t count;
+	uint64_t range[][2];
+};
+
+static void ranges_put(struct ranges *r)
+{
+	if (r && --r->users == 0)
+		free(r);
+}
+
+/* ---- helpers -------------------------------------------------------------------------------- */
+
+/* Under the lock: an executor, new if there is no free one. NULL: out of memory. */
+static struct simt_exec *exec_get(struct simt_device *d)
+{
+	struct simt_exec *x = d->free_execs;
+
+	if (x) {
+		d->free_execs = x->next;
+		return x;
+	}
+	return simt_exec_create();
+}
+
+static void exec_put(struct simt_device *d, struct simt_exec *x)
+{
+	x->next = d->free_execs;
+	d->free_execs = x;
+}
+
+static struct job *job_to_help(struct simt_device *d)
+{
+	for (struct job *j = d->jobs; j; j = j->next)
+		if (j->wanted && !__atomic_load_n(&j->grid->stop, __ATOMIC_RELAXED) &&
+		    __atomic_load_n(&j->grid->next_block, __ATOMIC_RELAXED) < j->grid->blocks)
+			return j;
+	return NULL;
+}
+
+static void *helper(void *arg)
+{
+	struct simt_device *d = arg;
+	struct simt_exec *x = simt_exec_create();
+
+	pthread_mutex_lock(&d->lock);
+	while (x && !d->stop) {
+		struct job *j = job_to_help(d);
+
+		if (!j) {
+			pthread_cond_wait(&d->work, &d->lock);
+			continue;
+		}
+		j->wanted--;
+		j->helping++;
+		pthread_mutex_unlock(&d->lock);
+		simt_exec_run(x, j->grid, j->resident);
+		pthread_mutex_lock(&d->lock);
+		if (--j->helping == 0)
+			pthread_cond_broadcast(&d->idle);
+	}
+	pthread_mutex_unlock(&d->lock);
+	simt_exec_destroy(x);
+	return NULL;
+}
+
+/* Under the lock. Fewer helpers than wanted are no error. */
+static void start_helpers(struct simt_device *d, uint32_t want)
+{
+	if (want > d->dev.threads - 1)
+		want = d->dev.threads - 1;
+	while (d->nthreads < want) {
+		if (pthread_create(&d->threads[d->nthreads], NULL, helper, d) != 0)
+			return;
+		d->nthreads++;
+	}
+}
+
+int simt_device_create(const struct backend_device *dev, struct simt_device **ret_device)
+{
+	struct simt_device *d;
+	int r;
+
+	r = simt_trap_install();
+	if (r < 0)
+		return r;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->dev = *dev;
+	if (!d->dev.threads)
+		d->dev.threads = 1;
+	d->threads = calloc(d->dev.threads, sizeof(*d->threads));
+	if (!d->threads) {
+		free(d);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->work, NULL);
+	pthread_cond_init(&d->idle, NULL);
+	*ret_device = d;
+	return 0;
+}
+
+void simt_device_destroy(struct simt_device *d)
+{
+	if (!d)
+		return;
+	pthread_mutex_lock(&d->lock);
+	d->stop = true;
+	pthread_cond_broadcast(&d->work);
+	pthread_mutex_unlock(&d->lock);
+	for (uint32_t i = 0; i < d->nthreads; i++)
+		pthread_join(d->threads[i], NULL);
+	while (d->free_execs) {
+		struct simt_exec *x = d->free_execs;
+
+		d->free_execs = x->next;
+		simt_exec_destroy(x);
+	}
+	ranges_put(d->ranges);
+	pthread_cond_destroy(&d->idle);
+	pthread_cond_destroy(&d->work);
+	pthread_mutex_destroy(&d->lock);
+	free(d->threads);
+	free(d);
+}
+
+int simt_host_ranges(struct simt_device *d, const uint64_t (*ranges)[2], size_t count)
+{
+	struct ranges *r = NULL;
+
+	if (count) {
+		r = malloc(sizeof(*r) + count * sizeof(r->range[0]));
+		if (!r)
+			return -ENOMEM;
+		r->users = 1;
+		r->count = count;
+		memcpy(r->range, ranges, count * sizeof(r->range[0]));
+	}
+	pthread_mutex_lock(&d->lock);
+	ranges_put(d->ranges);
+	d->ranges = r;
+	pthread_mutex_unlock(&d->lock);
+	return 0;
+}
+
+/* ---- a launch ------------------------------------------------------------------------------- */
+
+static uint32_t local_bytes(const struct simt_code *code, const struct backend_launch *l)
+{
+	uint32_t bytes = code->local_bytes, stack = l->stack_bytes;
+
+	if (!code->uses_local)
+		return 0;
+	if (stack > LIMIT_STACK_BYTES_MAX)
+		stack = LIMIT_STACK_BYTES_MAX;
+	if (bytes < stack)
+		bytes = stack;
+	return (bytes + 15) & ~15u;
+}
+
+/* How many helpers are worth being woken. */
+static uint32_t helpers_for(const struct simt_device *d, const struct simt_grid *g)
+{
+	const uint32_t *b = g->launch->block;
+	uint64_t warps = ((uint64_t)b[0] * b[1] * b[2] + SIMT_LANES - 1) / SIMT_LANES;
+	uint64_t work = g->blocks * warps * g->code->insts * (g->code->has_loops ? LOOP_WORK : 1);
+	uint64_t most = d->dev.threads - 1;
+
+	if (g->blocks < 2 || work < ALONE_WORK)
+		return 0;
+	return (uint32_t)(g->blocks - 1 < most ? g->blocks - 1 : most);
+}
+
+static uint32_t residency(const struct simt_device *d, const struct backend_launch *l)
+{
+	uint32_t n = d->dev.sm_count * 32 / d->dev.threads;
+
+	if (l->cooperative)
+		return UINT32_MAX;
+	return n ? n : 1;
+}
+
+static void run_shared(struct simt_device *d, struct simt_exec *x, struct job *j, uint32_t helpers)
+{
+	struct job **p;
+
+	pthread_mutex_lock(&d->lock);
+	start_helpers(d, helpers);
+	j->wanted = helpers;
+	for (p = &d->jobs; *p; p = &(*p)->next)
+		;
+	*p = j;
+	if (helpers == 1)
+		pthread_cond_signal(&d->work);
+	else
+		pthread_cond_broadcast(&d->work);
+	pthread_mutex_unlock(&d->lock);
+
+	simt_exec_run(x, j->grid, j->resident);
+
+	pthread_mutex_lock(&d->lock);
+	for (p = &d->jobs; *p != j; p = &(*p)->next)
+		;
+	*p = j->next;
+	while (j->helping)
+		pthread_cond_wait(&d->idle, &d->lock);
+	pthread_mutex_unlock(&d->lock);
+}
+
+uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const char *name,
+		     const struct backend_launch *l, struct backend_fault *ret_fault)
+{
+	struct simt_grid g = {
+		.code = code, .launch = l, .dev = &d->dev, .name = name,
+		.window_base = d->dev.window_base, .window_size = d->dev.window_size,
+		.params = l->params,
+		.shared_bytes = code->shared_bytes + l->dynamic_shared,
+		.local_bytes = local_bytes(code, l),
+		.blocks = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2],
+		.workspace = { .size = sizeof(g.workspace) },
+	};
+	struct job j = { .grid = &g, .resident = residency(d, l) };
+	uint32_t helpers = helpers_for(d, &g);
+	struct ranges *ranges;
+	struct simt_exec *x;
+
+	pthread_mutex_lock(&d->lock);
+	x = exec_get(d);
+	ranges = d->ranges;
+	if (ranges) {
+		ranges->users++;
+		g.ranges = (const uint64_t(*)[2])ranges->range;
+		g.nranges = ranges->count;
+	}
+	g.id = ++d->launches;
+	pthread_mutex_unlock(&d->lock);
+	if (!x) {
+		memset(&g.fault, 0, sizeof(g.fault));
+		g.fault.error = 2; /* CUDA_ERROR_OUT_OF_MEMORY */
+		goto give_ranges;
+	}
+	if (helpers)
+		run_shared(d, x, &j, helpers);
+	else
+		simt_exec_run(x, &g, j.resident);
+
+give_ranges:
+	pthread_mutex_lock(&d->lock);
+	if (x)
+		exec_put(d, x);
+	ranges_put(ranges);
+	pthread_mutex_unlock(&d->lock);
+	if (ret_fault)
+		*ret_fault = g.fault;
+	return g.fault.error;
+}
+
+void simt_code_destroy(struct simt_code *code)
+{
+	if (code)
+		code->tier->code_destroy(code);
+}
+
+uint32_t simt_code_registers(const struct simt_code *code)
+{
+	return code->registers;
+}
+
+uint32_t simt_code_local_bytes(const struct simt_code *code)
+{
+	return code->local_bytes;
+}

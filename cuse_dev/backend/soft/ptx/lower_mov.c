@@ -155,18 +155,48 @@ static bool is_pair(uint8_t t)
 	}
 }
 
+/* Bits of a register as an integer of its own width. */
+static uint8_t storage_type(uint8_t storage, bool is_signed)
+{
+	switch (storage) {
+	case IR_U16: return is_signed ? IR_S16 : IR_U16;
+	case IR_U32: return is_signed ? IR_S32 : IR_U32;
+	case IR_U64: return is_signed ? IR_S64 : IR_U64;
+	default: return IR_U128;
+	}
+}
+
+static void convert_bits(struct ptx_lower *l, uint8_t to, struct ir_operand d, uint8_t from,
+			 struct ir_operand s)
+{
+	ptx_lo_emit1(l, IR_OP_CVT, to, d, 1, &s)->type2 = from;
+}
+
+/* A source of @type; what a wider register holds above it does not count. */
+static struct ir_operand cvt_source(struct ptx_lower *l, const struct ptx_opnd *o, uint8_t type)
+{
+	struct ir_operand s = ptx_lo_src_wide(l, o, type), narrow;
+	uint8_t have = ptx_lo_reg_type(l, s);
+
+	if (s.kind != IR_OPND_REG || have == ptx_lo_storage(type))
+		return s;
+	narrow = ptx_lo_temp(l, type);
+	convert_bits(l, storage_type(ptx_lo_storage(type), false), narrow, have, s);
+	return narrow;
+}
+
 /*
- * Results wider than the type are extended by the type's signedness, as the manual has it; for that the
- * IR's CVT knows the register's width. sub 1: .satfinite.
+ * IR converts between registers as wide as their types. A wider result is extended afterwards by the
+ * type's signedness, as the manual has it. sub 1: .satfinite.
  */
 void ptx_lower_cvt(struct ptx_lower *l, enum ir_op op)
 {
 	struct ptx_lo_flags fl;
-	struct ir_operand s[3], d;
+	struct ir_operand s[3], d, result;
 	struct ir_inst *i;
 	uint32_t values, n = l->in->nopnds - 1u;
 	uint8_t iround, to, from, rs;
-	bool has_iround, finite;
+	bool has_iround, finite, wide;
 
 	if (ptx_lo_mod(l, PTX_MOD_PACK)) {
 		cvt_pack(l);
@@ -189,9 +219,11 @@ void ptx_lower_cvt(struct ptx_lower *l, enum ir_op op)
 		return;
 	}
 	for (uint32_t k = 0; k < n; k++)
-		s[k] = ptx_lo_src_wide(l, ptx_lo_opnd(l, 1 + k), k < values ? from : IR_U32);
+		s[k] = cvt_source(l, ptx_lo_opnd(l, 1 + k), k < values ? from : IR_U32);
 	d = ptx_lo_dst_wide(l, ptx_lo_opnd(l, 0), to);
-	i = ptx_lo_emit1(l, IR_OP_CVT, to, d, n, s);
+	wide = d.kind == IR_OPND_REG && ptx_lo_reg_type(l, d) != ptx_lo_storage(to);
+	result = wide ? ptx_lo_temp(l, to) : d;
+	i = ptx_lo_emit1(l, IR_OP_CVT, to, result, n, s);
 	ptx_lo_apply(i, &fl);
 	i->type2 = from;
 	i->sat |= finite;
@@ -199,6 +231,9 @@ void ptx_lower_cvt(struct ptx_lower *l, enum ir_op op)
 	i->integer_round = has_iround;
 	if (has_iround)
 		i->round = iround;
+	if (wide)
+		convert_bits(l, storage_type(ptx_lo_reg_type(l, d), ptx_lo_is_signed(to)), d,
+			     ptx_lo_is_float(to) ? ptx_lo_storage(to) : to, result);
 }
 
 /* ---- address spaces -------------------------------------------------------------------------- */

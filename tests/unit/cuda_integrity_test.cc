@@ -65,3 +65,18 @@ TEST(Integrity, EachValueCounts)
 	dev.pci_device = 1;
 	EXPECT_NE(base, answer(in, { dev }));
 }
+
+TEST(Integrity, FirstTwoQuestionsHaveFixedAnswers)
+{
+	cu_integrity_input in = { 13000, 11080, 77, 88, 0x1000, 0x2000, 0x3000, 1700000000 };
+	auto zero = answer(in, {});
+
+	in.time++;
+	EXPECT_EQ(answer(in, {}), zero);
+	in.version = 11081;
+	auto one = answer(in, {});
+	EXPECT_NE(one, zero);
+	in.version = 11082;
+	EXPECT_NE(answer(in, {}), zero);
+	EXPECT_NE(answer(in, {}), one);
+}

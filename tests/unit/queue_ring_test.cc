@@ -329,7 +329,8 @@ TEST_F(Queue, ValueWaitAndWrite)
 	struct vgpu_cmd_value_wait w = {};
 	struct vgpu_cmd_value_write s = {};
 
-	memset((void *)va, 0, 64);
+	uint64_t zero[8] = {};
+	EXPECT_EQ(64, f.bulk(true, va, zero, 64));
 	w.va = s.va = va;
 	w.bytes = s.bytes = 4;
 	w.value = 5;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -208,6 +209,27 @@ class Front
 		});
 		init(shared);
 	}
+	// The worker as a process of its own, as the daemon starts it.
+	Front(bool shared, const char *program)
+	{
+		int pair[2];
+
+		EXPECT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+		sock = pair[0];
+		pid = fork();
+		if (!pid) {
+			char name[] = "vgpu-worker", *argv[] = { name, nullptr }, *envp[] = { nullptr };
+
+			if (pair[1] == WIRE_WORKER_FD)
+				fcntl(WIRE_WORKER_FD, F_SETFD, 0);
+			else
+				dup2(pair[1], WIRE_WORKER_FD);
+			execve(program, argv, envp);
+			_exit(127);
+		}
+		::close(pair[1]);
+		init(shared);
+	}
 	~Front()
 	{
 		leave();
@@ -224,7 +246,10 @@ class Front
 			return;
 		::close(sock);
 		sock = -1;
-		thread.join();
+		if (pid > 0)
+			waitpid(pid, &result, 0);
+		else
+			thread.join();
 		EXPECT_EQ(0, result);
 	}
 	int memfd(uint64_t bytes)
@@ -305,7 +330,7 @@ class Front
 			fds.push_back(fd);
 		return receive(send(WIRE_CALL, op, a, sizeof(*a), fds), a, sizeof(*a));
 	}
-	int bulk(bool write, uint64_t offset, void *data, uint32_t bytes)
+	int bulk(bool write, uint64_t offset, const void *data, uint32_t bytes)
 	{
 		struct wire_bulk b = { offset, bytes, 1 };
 		char *slot = bounce + WIRE_BOUNCE_BYTES;
@@ -314,7 +339,7 @@ class Front
 			memcpy(slot, data, bytes);
 		int r = receive(send(write ? WIRE_WRITE : WIRE_READ, 0, &b, sizeof(b)), nullptr, 0);
 		if (!write && r > 0)
-			memcpy(data, slot, (size_t)r);
+			memcpy((void *)data, slot, (size_t)r);
 		return r;
 	}
 
@@ -338,21 +363,20 @@ class Front
 		EXPECT_EQ(0, call(VGPU_OP_MEM_ALLOC, &a));
 		return a.va;
 	}
-	uint32_t module(uint32_t ctx)
+	uint32_t module(uint32_t ctx, const char *image = "FAKE")
 	{
 		struct vgpu_blob_create b = {};
 		struct vgpu_blob_destroy d = {};
 		struct vgpu_module_load l = {};
-		char image[] = "FAKE";
 
-		b.size = 4;
+		b.size = strlen(image);
 		b.fd = -1;
 		EXPECT_EQ(0, call(VGPU_OP_BLOB_CREATE, &b));
-		EXPECT_EQ(4, bulk(true, VGPU_BLOB_OFFSET(b.slot), image, 4));
+		EXPECT_EQ((int)b.size, bulk(true, VGPU_BLOB_OFFSET(b.slot), image, (uint32_t)b.size));
 		l.ctx = ctx;
 		l.blob = d.blob = b.blob;
 		EXPECT_EQ(0, call(VGPU_OP_MODULE_LOAD, &l));
-		EXPECT_EQ(0u, l.result);
+		EXPECT_EQ(0u, l.result) << l.log;
 		EXPECT_EQ(0, call(VGPU_OP_BLOB_DESTROY, &d));
 		return l.module;
 	}
@@ -427,6 +451,7 @@ class Front
 
 	struct worker_options options;
 	int sock = -1, result = 1;
+	pid_t pid = -1;
 	std::thread thread;
 	uint64_t last_tag = 0, done = 0;
 	int64_t charge = 0;

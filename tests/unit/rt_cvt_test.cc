@@ -73,6 +73,7 @@ TEST(RtCvt, FloatToHalfAtEveryEdge)
 		ASSERT_EQ(h | 0x8000, Eval(Cvt(IR_F16, IR_F32, IR_RP), { F(-above) }));
 		ASSERT_EQ(h + 1, Eval(Cvt(IR_F16, IR_F32, IR_RNA), { F(mid) }));
 		ASSERT_EQ(max, Eval(Cvt(IR_F16, IR_F32).Sub(1), { F(above) })) << "satfinite";
+		ASSERT_EQ(max, Eval(Cvt(IR_F16, IR_F32).Sat().Sub(1), { F(above) })) << "satfinite";
 		for (float f : { low, more, below, mid, above }) {
 			ASSERT_EQ(Eval(Cvt(IR_F16, IR_F32), { F(f) }), rt_f32_to_f16(f)) << f;
 			ASSERT_EQ(Eval(Cvt(IR_F16, IR_F32), { F(-f) }), rt_f32_to_f16(-f)) << f;

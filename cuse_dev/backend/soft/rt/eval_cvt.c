@@ -56,7 +56,7 @@ static uint64_t put_ue8m0(const struct rt_real *r, enum ir_round round)
 static uint64_t put_float(const struct ir_inst *in, enum ir_type t, struct rt_real r)
 {
 	const struct rt_format *f;
-	bool unit = in->sat && is_scalar_float(rt_element(t));
+	bool unit = in->sat && in->sub != 1 && is_scalar_float(rt_element(t));
 	uint64_t v;
 
 	if (t == IR_UE8M0X2)

@@ -35,9 +35,9 @@ struct rt_value {
  * CVT_PACK: in->sub = 2 or 4 selects the .u2/.s2/.u4/.s4 forms (type U8/S8); 0 is the width of type.
  * DIV with IR_APPROX covers .approx and .full.
  *
- * CVT: in->round is the mode also for .rni and the like; in->sat means [0, 1] for f16, bf16, f32 and f64
- * and .satfinite for the narrower formats and tf32; in->sub = 1 means .satfinite for f16 and bf16.
- * Stochastic rounding (.rs) is -ENOTSUP.
+ * CVT: in->round is the mode also for .rni and the like. in->sub = 1 means .satfinite, with or without
+ * in->sat; in->sat alone means [0, 1] for f16, bf16, f32 and f64 and .satfinite for the narrower formats
+ * and tf32, which have no other kind. Stochastic rounding (.rs) is -ENOTSUP.
  *
  * MIN3/MAX3 of floats: in->sat means .abs.
  *

@@ -123,8 +123,8 @@ template <int imm> __attribute__((target("f16c"))) uint32_t CpuHalf(float f)
 
 TEST(RtCvt, FloatToHalfAsTheCpu)
 {
-	if (!__builtin_cpu_supports("f16c"))
-		GTEST_SKIP() << "no F16C";
+	if (!__builtin_cpu_supports("avx2")) /* the feature that not every compiler can name came first */
+		GTEST_SKIP() << "needs F16C";
 	for (uint64_t u = 0; u < 1ull << 32; u += 9973) {
 		float f = rt_f32((uint32_t)u);
 

@@ -172,6 +172,20 @@ TEST_F(Heap, Threads)
 	EXPECT_GT(Largest(), kBytes - 4096);
 }
 
+/* One wait, then every call fails at once. */
+TEST_F(Heap, OverwrittenLockBreaksTheHeapOnly)
+{
+	uint64_t p = Alloc(64);
+	uint32_t taken = 1;
+
+	memcpy((void *)(va + 8), &taken, sizeof(taken));
+	EXPECT_EQ(0u, Alloc(64));
+	for (int i = 0; i < 1000; i++) {
+		EXPECT_EQ(0u, Alloc(64));
+		EXPECT_EQ(-EINVAL, Free(p));
+	}
+}
+
 /* Whatever a kernel writes over the state: no access outside (run under a sanitizer), no hang. */
 TEST_F(Heap, ScribblingStaysInside)
 {
@@ -190,7 +204,7 @@ TEST_F(Heap, ScribblingStaysInside)
 			uint64_t at = (seed >> 8) % (round % 2 ? kBytes - 8 : 60000);
 
 			if (at >= 8 && at < 16)
-				continue; /* the lock: a wait of its own, not tested here */
+				continue; /* the lock: a test of its own */
 			seed = seed * 1664525 + 1013904223;
 			memcpy((void *)(va + (at & ~7ull)), &seed, 4);
 		}

@@ -18,14 +18,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #define HEAP_MAGIC	0x70616568757067ull
+#define HEAP_BROKEN	0xdeadull /* in place of the magic: nothing more is given out */
 #define HEAP_TAG	16u	/* bytes of a tag */
 #define HEAP_MIN_BLOCK	32u	/* tag and two links */
 #define HEAP_SUB_BITS	2	/* four classes per power of two */
 #define HEAP_BINS	192
 #define HEAP_WALK	64	/* blocks of one class looked at */
-#define HEAP_LOCK_TRIES (1u << 20)
+#define HEAP_LOCK_NS	2000000000ull /* a lock that is held longer was overwritten */
 
 struct heap_head {
 	uint64_t magic;
@@ -190,18 +192,33 @@ static bool heap_search(const struct heap *h, uint64_t need, struct block *ret)
 	return false;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static bool heap_lock(struct heap *h)
 {
-	for (uint32_t i = 0; i < HEAP_LOCK_TRIES; i++) {
+	uint64_t start = 0;
+
+	for (uint32_t i = 1;; i++) {
 		uint32_t free_word = 0;
 
 		if (__atomic_compare_exchange_n(&h->head->lock, &free_word, 1, false,
 						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return true;
-		if (i > 100)
+		if (i % 128 == 0) {
+			start = start ? start : now_ns();
+			if (now_ns() - start > HEAP_LOCK_NS)
+				break;
 			sched_yield();
+		}
 	}
-	return false; /* a kernel wrote over the lock: the heap is lost, the worker is not */
+	__atomic_store_n(&h->head->magic, HEAP_BROKEN, __ATOMIC_RELAXED);
+	return false;
 }
 
 static void heap_unlock(struct heap *h)
@@ -234,7 +251,7 @@ static bool heap_open(struct heap *h, uint64_t va, uint64_t bytes)
 	h->first = (sizeof(struct heap_head) + 15) & ~15ull;
 	h->end = h->bytes - HEAP_TAG;
 
-	if (!heap_lock(h))
+	if (__atomic_load_n(&h->head->magic, __ATOMIC_RELAXED) == HEAP_BROKEN || !heap_lock(h))
 		return false;
 	if (!h->head->magic)
 		heap_format(h);

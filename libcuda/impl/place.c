@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* place.c - addresses to bytes; place.h says which kinds there are. */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "libcuda/impl/place.h"
-
-#define BULK_BYTES  (16ull << 20) /* from here on several threads pay */
-#define BULK_CHUNK  (1ull << 20)
-#define BULK_HELPERS 3
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 static bool accessible(const struct link_range *r)
 {
@@ -90,79 +75,6 @@ bool place_moves_fast(const struct place *dst, const struct place *src)
 
 /* ---- moving bytes --------------------------------------------------------------------------- */
 
-struct bulk {
-	char *dst;
-	const char *src;
-	uint64_t bytes;
-	uint64_t next; /* atomic: where the next chunk starts */
-};
-
-/*
- * Pages of an arena come into being when they are touched, one fault each. Asking for a chunk's at once costs
- * a tenth of that; where they are there already, next to nothing.
- */
-static void populate(const void *p, uint64_t bytes, int advice)
-{
-	uintptr_t from = (uintptr_t)p & ~(uintptr_t)4095;
-	uintptr_t to = ((uintptr_t)p + bytes + 4095) & ~(uintptr_t)4095;
-
-	madvise((void *)from, to - from, advice);
-}
-
-static void *bulk_run(void *arg)
-{
-	struct bulk *b = arg;
-
-	for (;;) {
-		uint64_t at = __atomic_fetch_add(&b->next, BULK_CHUNK, __ATOMIC_RELAXED);
-		uint64_t n = BULK_CHUNK;
-
-		if (at >= b->bytes)
-			return NULL;
-		if (n > b->bytes - at)
-			n = b->bytes - at;
-		populate(b->dst + at, n, MADV_POPULATE_WRITE);
-		populate(b->src + at, n, MADV_POPULATE_READ);
-		memcpy(b->dst + at, b->src + at, n);
-	}
-}
-
-static unsigned helpers(uint64_t bytes)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = cpus > 1 ? (unsigned)cpus - 1 : 0;
-
-	if (bytes < BULK_BYTES)
-		return 0;
-	return n < BULK_HELPERS ? n : BULK_HELPERS;
-}
-
-static void move(void *dst, const void *src, uint64_t bytes)
-{
-	struct bulk b = { .dst = dst, .src = src, .bytes = bytes };
-	unsigned want = helpers(bytes), have = 0;
-	pthread_t thread[BULK_HELPERS];
-	sigset_t all, old;
-
-	if (bytes < BULK_BYTES) {
-		memmove(dst, src, bytes);
-		return;
-	}
-	/* Chunks go in any order: overlapping sides must not take this way. */
-	if ((char *)dst < (const char *)src + bytes && (const char *)src < (char *)dst + bytes) {
-		memmove(dst, src, bytes);
-		return;
-	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (have < want && !pthread_create(&thread[have], NULL, bulk_run, &b))
-		have++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	bulk_run(&b);
-	while (have)
-		pthread_join(thread[--have], NULL);
-}
-
 static int through(struct link_dev *dst_dev, uint64_t dst, struct link_dev *src_dev, uint64_t src,
 		   uint64_t bytes)
 {
@@ -196,7 +108,7 @@ int place_copy(uint64_t dst, uint64_t src, uint64_t bytes)
 			return r;
 		n = d.bytes < s.bytes ? d.bytes : s.bytes;
 		if (d.host && s.host)
-			move(d.host, s.host, n);
+			memmove(d.host, s.host, n);
 		else if (s.host)
 			r = link_write(d.dev, dst, s.host, n);
 		else if (d.host)

@@ -1,68 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# guest.sh - init of the user-mode-linux that run.sh boots. Root is the host's file system: nothing
-# may be written there but below $DIR, so /run, /dev and /dev/shm are the guest's own.
+# guest-door.sh - init of the user-mode-linux that "run.sh door" boots. Root is the host's file system:
+# nothing may be written there but below $DIR, so /run, /dev and /dev/shm are the guest's own.
 dir=$(dirname "$0")
 . "$dir/settings"
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-failures=0
-node=/dev/nvidia-vgpu0
-
-check()
-{
-	what=$1
-	shift
-	if "$@" >"$DIR/out" 2>&1; then
-		echo "ok    $what"
-	else
-		echo "FAIL  $what (code $?): $*"
-		sed 's/^/      /' "$DIR/out"
-		failures=$((failures + 1))
-	fi
-}
-
-# "key=value" of the last check's output
-value()
-{
-	sed -n "s/^$1=//p" "$DIR/out" | head -n 1
-}
-
-same()
-{
-	[ "$1" = "$2" ] || {
-		echo "'$1' instead of '$2'"
-		return 1
-	}
-}
-
-finish()
-{
-	echo "guest: $failures failures"
-	sync
-	/bin/busybox poweroff -f
-}
-
-as_nobody()
-{
-	setpriv --reuid=65534 --regid=65534 --clear-groups env -i "$@"
-}
-
-wait_for() # seconds, command
-{
-	n=$(($1 * 10))
-	shift
-	while [ $n -gt 0 ]; do
-		"$@" >/dev/null 2>&1 && return 0
-		sleep 0.1
-		n=$((n - 1))
-	done
-	return 1
-}
-
-no_workers()
-{
-	! pgrep -x vgpu-worker
-}
+. "$DIR/guest-lib.sh"
 
 echo "guest: $(uname -r)"
 mount -t proc proc /proc
@@ -91,7 +33,7 @@ if ! [ -c $node ]; then
 	sed 's/^/      /' "$DIR/log"
 	finish
 fi
-check "udev's mode 0666" wait_for 10 test "$(stat -c %a $node)" = 666
+check "udev's mode 0666" wait_for 10 has_mode 666
 check "udev's link /dev/vgpu/0" wait_for 10 test /dev/vgpu/0 -ef $node
 check "subsystem is cuse" same "$(basename "$(readlink -f /sys/class/cuse/nvidia-vgpu0/subsystem)")" cuse
 

@@ -1,0 +1,88 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# guest-package.sh - runs under systemd in user-mode-linux: installs the package, looks at the service
+# that its scripts started, purges it. Results go to a file on the host.
+. "$(dirname "$0")/settings"
+host=/mnt$DIR
+DIR=/run/vgpu-test
+mkdir -p $DIR
+. "$host/guest-lib.sh"
+exec >"$host/result" 2>&1
+
+main_pid()
+{
+	systemctl show -p MainPID --value vgpu-cuse
+}
+
+came_back()
+{
+	[ -c $node ] && [ "$(main_pid)" != "$1" ] && systemctl is-active --quiet vgpu-cuse
+}
+
+no_warnings()
+{
+	journalctl --quiet --no-pager -u vgpu-cuse -p warning | grep . && return 1
+	return 0
+}
+
+# All that was written since the overlay was made. (Not a walk over /: each directory that is looked
+# at would stay open in the process that is this kernel.)
+files()
+{
+	(cd "$host/overlay/upper" && find . \( -path ./var/lib/dpkg -o -path ./var/log -o -path ./var/cache \
+		-o -path './etc/*-' -o -path ./var/lib/systemd -o -path ./tmp \) -prune -o ! -type d -print | sort)
+}
+
+echo "guest: $(uname -r), systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')"
+dpkg --purge vgpu-cuse >/dev/null 2>&1
+files >$DIR/before
+check "dpkg -i" timeout 100 dpkg -i "$host"/package/*.deb
+check "the service is active" systemctl is-active vgpu-cuse
+check "the service is enabled" systemctl is-enabled vgpu-cuse
+if ! [ -c $node ]; then
+	systemctl status --no-pager -l vgpu-cuse
+	journalctl --no-pager -u vgpu-cuse
+	failures=$((failures + 1))
+	finish
+fi
+check "user vgpu" getent passwd vgpu
+check "udev's mode 0666" wait_for 10 has_mode 666
+check "udev's link /dev/vgpu/0" wait_for 10 test /dev/vgpu/0 -ef $node
+check "the loader finds ours first" sh -c \
+	"ldconfig -p | sed -n 's/.*libcuda.so.1 .*=> //p' | head -n 1 | grep /vgpu-cuse/libcuda.so.1"
+install -m 0755 "$host/bin/client" $DIR/client
+check "discovery as another user, empty environment" as_nobody $DIR/client probe
+check "  name" same "$(value name)" "NVIDIA H100 80GB HBM3"
+check "computes as another user" as_nobody $DIR/client cycle
+if [ -x "$host/bin/demo" ]; then
+	install -m 0755 "$host/bin/demo" $DIR/demo
+	check "the demo, built by nvcc" as_nobody $DIR/demo
+fi
+$DIR/client hold >$DIR/hold 2>&1 &
+hold=$!
+check "a client holds memory" wait_for 20 grep -q holding $DIR/hold
+worker=$(pgrep -x vgpu-worker)
+check "its worker is user vgpu" same "$(stat -c %U "/proc/$worker")" vgpu
+check "  and may gain nothing" grep -q "NoNewPrivs:	1" "/proc/$worker/status"
+check "  behind a filter" grep -q "Seccomp:	2" "/proc/$worker/status"
+kill -KILL $hold
+check "SIGKILL of the client takes it along" wait_for 5 no_workers
+check "no warning in the journal" no_warnings
+journalctl --quiet --no-pager -o cat -u vgpu-cuse | sed 's/^/      /'
+
+pid=$(main_pid)
+kill -KILL "$pid"
+check "a SIGKILLed daemon is started again" wait_for 10 came_back "$pid"
+check "  and computes" as_nobody $DIR/client cycle
+check "dpkg -i over it" dpkg -i "$host"/package/*.deb
+check "  still active" systemctl is-active vgpu-cuse
+check "  and computes" as_nobody $DIR/client cycle
+check "remove" dpkg --remove vgpu-cuse
+check "  node gone" wait_for 5 test ! -e $node
+check "  libcuda gone" sh -c "! ldconfig -p | grep -q libcuda.so.1"
+check "purge" dpkg --purge vgpu-cuse
+check "  user gone" sh -c "! getent passwd vgpu"
+files >$DIR/after
+check "  no file left" diff $DIR/before $DIR/after
+check "no failed unit of ours" sh -c "! systemctl --failed --no-legend | grep vgpu-cuse"
+finish

@@ -88,11 +88,13 @@ struct queue_stream {
 	uint64_t head;
 	_Atomic uint64_t done_seq, host_token;
 	uint32_t done_word;
-	uint64_t spin_ns;
+	uint64_t spin_ns; /* how long to look for work before sleeping */
+	uint32_t misses;  /* spins in a row that found nothing */
+	uint32_t crowded; /* waits left that spin shortly, because longer did not pay */
 	_Alignas(16) uint8_t cmd[VGPU_CMD_MAX_BYTES]; /* the one being run */
 };
 
-/* Longest time that a thread burns before it sleeps. */
+/* How long a thread burns before it sleeps, unless experience says otherwise. */
 #define QUEUE_SPIN_NS 50000u
 
 /* queue.c */

@@ -19,6 +19,10 @@
 #define ERROR_ILLEGAL_ADDRESS 700
 
 #define SPIN_MIN_NS (QUEUE_SPIN_NS / 8)
+#define SPIN_MAX_NS (QUEUE_SPIN_NS * 4) /* a client that slept needs about this long to go on */
+#define PREEMPTED_NS  200000u	/* between two looks: someone else wants this CPU */
+#define MISSES	      3		/* in a row: the client cannot run while we spin, or is slow */
+#define CROWDED_WAITS 64	/* so many waits spin but shortly after either */
 #define FIRST_NAP_NS 10000000u
 #define THREAD_STACK (4u << 20)
 
@@ -74,19 +78,34 @@ static bool awake(struct queue_stream *s, uint32_t want)
 
 static bool spin(struct queue_stream *s, uint32_t want)
 {
-	uint64_t until = queue_now_ns() + s->spin_ns;
+	uint64_t now = queue_now_ns(), before;
+	uint64_t until = now + (s->crowded ? SPIN_MIN_NS : s->spin_ns);
 	bool ok = false;
 	int i;
 
 	if (!queue_spin_begin(s->q))
 		return awake(s, want);
+	if (s->crowded)
+		s->crowded--;
+	else
+		s->misses++;
 	do {
 		for (i = 0; i < 32 && !ok; i++) {
 			ok = awake(s, want);
 			queue_pause();
 		}
-	} while (!ok && queue_now_ns() < until);
+		before = now;
+		now = queue_now_ns();
+		if (now - before > PREEMPTED_NS)
+			s->crowded = CROWDED_WAITS;
+	} while (!ok && now < until);
 	queue_spin_end(s->q);
+	if (ok) {
+		s->misses = 0;
+	} else if (s->misses >= MISSES) {
+		s->misses = 0;
+		s->crowded = CROWDED_WAITS;
+	}
 	return ok;
 }
 
@@ -109,16 +128,20 @@ static void sleep_for_bytes(struct queue_stream *s, uint32_t want)
 /* Wait until @want bytes are there. -ESHUTDOWN: closing and there will not be more. */
 static int wait_for_bytes(struct queue_stream *s, uint32_t want)
 {
-	uint64_t begin;
+	uint64_t begin, gap;
 	int64_t n;
 
 	if (!awake(s, want)) {
 		begin = queue_now_ns();
 		if (!spin(s, want)) {
 			sleep_for_bytes(s, want);
-			/* Spin next time as long as it would have paid this time. */
-			if (queue_now_ns() - begin < 2 * QUEUE_SPIN_NS)
-				s->spin_ns = QUEUE_SPIN_NS;
+			/*
+			 * Spin next time as long as it would have paid this time. Otherwise two
+			 * sides that have once fallen asleep wake each other for ever.
+			 */
+			gap = queue_now_ns() - begin;
+			if (gap < SPIN_MAX_NS)
+				s->spin_ns = gap + gap / 2 < SPIN_MAX_NS ? gap + gap / 2 : SPIN_MAX_NS;
 			else if (s->spin_ns > SPIN_MIN_NS)
 				s->spin_ns /= 2;
 		}

@@ -168,10 +168,11 @@ static int cvt_pack(const struct ir_inst *in, const struct rt_value *src, struct
 {
 	uint32_t width = in->sub ? in->sub : ir_type_bits(in->type);
 	rt_s128 low, high;
-	uint64_t d = in->ns > 2 ? src[2].lo << (2 * width) : 0;
+	uint64_t d;
 
 	if (in->ns < 2 || !rt_is_int(in->type) || !rt_is_int(in->type2) || width > 16)
 		return -ENOTSUP;
+	d = in->ns > 2 ? src[2].lo << (2 * width) : 0;
 	low = ir_type_signed(in->type) ? -((rt_s128)1 << (width - 1)) : 0;
 	high = low + ((1 << width) - 1);
 	for (uint32_t i = 0; i < 2; i++) {

@@ -112,8 +112,11 @@ static int eval_set(const struct ir_inst *in, const struct rt_value *src, struct
 	const struct rt_format *f = rt_format(e);
 	uint32_t bits = ir_type_bits(in->type);
 	uint64_t yes = ~0ull, d = 0;
-	int r = compare(in, in->type2, src, p);
+	int r;
 
+	if (bits > 32 || !(rt_is_int(e) || e == IR_F32 || e == IR_F16 || e == IR_BF16))
+		return -ENOTSUP;
+	r = compare(in, in->type2, src, p);
 	if (r < 0)
 		return r;
 	if (f)

@@ -5,6 +5,11 @@
 #include <errno.h>
 #include <fenv.h>
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#define MXCSR_DEFAULT 0x1f80 /* nearest, no flushing, no traps */
+#endif
+
 #include "cuse_dev/backend/soft/rt/approx.h"
 #include "cuse_dev/backend/soft/rt/eval.h"
 
@@ -46,14 +51,23 @@ static __attribute__((noinline)) int call(enum ir_op op, bool ftz, float a, floa
 
 int rt_approx_f32(enum ir_op op, bool ftz, uint32_t a, uint32_t b, uint32_t *ret_d)
 {
-	fenv_t caller;
 	float d = 0;
 	int r;
+
+#ifdef __SSE2__ /* the x87 part of the environment is slow to change and not used */
+	uint32_t caller = _mm_getcsr();
+
+	_mm_setcsr(MXCSR_DEFAULT);
+	r = call(op, ftz, rt_f32(a), rt_f32(b), &d);
+	_mm_setcsr(caller);
+#else
+	fenv_t caller;
 
 	fegetenv(&caller);
 	fesetenv(FE_DFL_ENV);
 	r = call(op, ftz, rt_f32(a), rt_f32(b), &d);
 	fesetenv(&caller);
+#endif
 	if (r == 0)
 		*ret_d = rt_bits_f32(d);
 	return r;

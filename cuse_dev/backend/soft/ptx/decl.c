@@ -65,7 +65,7 @@ bool ptx_decl_type(struct ptx_lex *lex, struct ptx_decl *d)
 {
 	while (lex->tok.kind == PTX_TOK_DIRECTIVE) {
 		const struct ptx_tok *t = &lex->tok;
-		const struct ptx_mod_row *row = ptx_mod_row(ptx_mod_find(t->text, t->len));
+		const struct ptx_mod_row *row = ptx_mod_info(ptx_mod_find(t->text, t->len));
 
 		if (row && row->kind == PTX_KIND_TYPE) {
 			d->type = row->value;

@@ -61,7 +61,7 @@ bool ptx_lo_mod(struct ptx_lower *l, enum ptx_mod m)
 bool ptx_lo_kind(struct ptx_lower *l, enum ptx_mod_kind k, uint8_t *ret_value)
 {
 	for (uint32_t i = 0; i < l->in->nmods; i++) {
-		const struct ptx_mod_row *row = ptx_mod_row(l->in->mods[i].id);
+		const struct ptx_mod_row *row = ptx_mod_info(l->in->mods[i].id);
 
 		if (!row || row->kind != k || l->used >> i & 1)
 			continue;

@@ -332,6 +332,15 @@ static bool operand_plain(struct ptx_body_parser *bp, struct ptx_opnd *o, uint32
 	}
 	if (ptx_lex_accept(lex, '['))
 		return operand_memory(bp, o, depth - 1);
+	if (ptx_lex_is(lex, '-') && (*lex->p == '%' || *lex->p == '_' || *lex->p == '$')) {
+		ptx_lex_next(lex); /* vmad's "-a"; "neg" makes others refuse it */
+		if (lex->tok.kind == PTX_TOK_IDENT && operand_name(bp, o)) {
+			o->neg = true;
+			return true;
+		}
+		ptx_lex_fail(lex, "a register is expected after '-'");
+		return false;
+	}
 	if (lex->tok.kind == PTX_TOK_IDENT && !ptx_lex_is_word(lex, PTX_TOK_IDENT, "WARP_SZ"))
 		return operand_name(bp, o) && operand_offset(bp, o);
 	if (!ptx_expr(lex, &v))

@@ -67,7 +67,7 @@ enum ptx_mod ptx_mod_find(const char *text, size_t len)
 	return PTX_MOD_OTHER;
 }
 
-const struct ptx_mod_row *ptx_mod_row(enum ptx_mod m)
+const struct ptx_mod_row *ptx_mod_info(enum ptx_mod m)
 {
 	return m < PTX_MOD_COUNT ? &mod_rows[m] : NULL;
 }

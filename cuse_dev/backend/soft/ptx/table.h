@@ -48,6 +48,6 @@ enum ptx_op ptx_op_find(const char *text, size_t len);
 const char *ptx_op_text(enum ptx_op op);
 /** ptx_mod_find() - PTX_MOD_OTHER when it is not in the list. */
 enum ptx_mod ptx_mod_find(const char *text, size_t len);
-const struct ptx_mod_row *ptx_mod_row(enum ptx_mod m);
+const struct ptx_mod_row *ptx_mod_info(enum ptx_mod m);
 
 #endif

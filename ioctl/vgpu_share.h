@@ -21,8 +21,8 @@
  * of the ring. The client writes the command, then tail (release). If it then finds asleep != 0
  * (seq_cst fence between) it stores 0 there and wakes the futex word asleep; without that store a
  * wake-up between the worker's last look at tail and its sleep would be lost. The worker takes seq
- * of the command (1, 2, 3 ... per stream), runs it, then publishes done_seq (release) and wakes the futex word
- * done_word if waiters != 0.
+ * of the command (1, 2, 3 ... per stream), runs it, then publishes done_seq (release) and wakes the
+ * futex word done_word if waiters != 0.
  *
  * When its context has a sticky error the worker still consumes commands and completes them without
  * running them, so waits end.

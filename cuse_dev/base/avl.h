@@ -21,10 +21,10 @@ struct avl_tree {
 };
 
 /** container_of in the name of this room: the struct around a node, NULL for NULL. */
-#define avl_entry(node, type, member)                                                       \
-	({                                                                                  \
-		struct avl_node *node_ = (node);                                            \
-		node_ ? (type *)(void *)((char *)node_ - offsetof(type, member)) : NULL;    \
+#define avl_entry(node, type, member)                                                              \
+	({                                                                                         \
+		struct avl_node *node_ = (node);                                                   \
+		node_ ? (type *)(void *)((char *)node_ - offsetof(type, member)) : NULL;           \
 	})
 
 /** avl_insert() - @before(a, b): nonzero when a comes before b; equal nodes keep their order. */

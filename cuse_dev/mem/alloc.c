@@ -200,7 +200,8 @@ int mem_alloc(struct mem *m, struct mem_owner *owner, uint32_t device, struct vg
 	    req->align > MEM_UNIT || device >= m->device_count)
 		return -EINVAL;
 	pthread_mutex_lock(&m->lock);
-	r = block_create(m, owner, &m->arena[req->kind == VGPU_MEM_DEVICE ? device : MEM_HOST_ARENA],
+	r = block_create(m, owner,
+			 &m->arena[req->kind == VGPU_MEM_DEVICE ? device : MEM_HOST_ARENA],
 			 req->size, req->align, &b);
 	if (r == 0) {
 		map = mem_map_at(m, b->va);

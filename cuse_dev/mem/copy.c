@@ -51,8 +51,8 @@ static int side_init(struct side *s, uint64_t base, uint64_t pitch, uint64_t row
 		rows_per_slice = 0; /* not looked at, may be anything */
 	if (__builtin_mul_overflow(pitch, rows_per_slice, &s->slice) ||
 	    __builtin_mul_overflow(s->slice, depth - 1, &a) ||
-	    __builtin_mul_overflow(pitch, height - 1, &b) ||
-	    __builtin_add_overflow(a, b, &a) || __builtin_add_overflow(a, width, &s->span))
+	    __builtin_mul_overflow(pitch, height - 1, &b) || __builtin_add_overflow(a, b, &a) ||
+	    __builtin_add_overflow(a, width, &s->span))
 		return -EFAULT;
 	return 0;
 }

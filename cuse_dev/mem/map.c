@@ -63,7 +63,11 @@ int mem_map_add(struct mem *m, enum mem_map_kind kind, uint64_t va, uint64_t siz
 	if (!map)
 		return -ENOMEM;
 	*map = (struct mem_mapping){
-		.kind = kind, .va = va, .size = size, .phys = phys, .phys_off = phys_off,
+		.kind = kind,
+		.va = va,
+		.size = size,
+		.phys = phys,
+		.phys_off = phys_off,
 	};
 	phys->refs++;
 	avl_insert(&m->maps, &map->node, before);

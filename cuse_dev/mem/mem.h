@@ -56,8 +56,7 @@ struct mem_owner {
 };
 
 /** mem_alloc() - MEM_ALLOC. Content is undefined where units are shared. */
-int mem_alloc(struct mem *m, struct mem_owner *owner, uint32_t device,
-	      struct vgpu_mem_alloc *req);
+int mem_alloc(struct mem *m, struct mem_owner *owner, uint32_t device, struct vgpu_mem_alloc *req);
 /** mem_alloc_zeroed() - the same for the daemon's own use, filled with zeros. */
 int mem_alloc_zeroed(struct mem *m, struct mem_owner *owner, uint32_t device, uint32_t kind,
 		     uint64_t size, uint64_t *ret_va, uint64_t *ret_arena_off);

@@ -135,7 +135,8 @@ int mem_phys_create(struct mem *m, uint32_t device, struct vgpu_phys_create *req
 		r = mem_phys_wrap(req->flags & VGPU_PHYS_HOST ? NULL : &m->arena[device], fd,
 				  req->size, &p);
 	else
-		r = mem_phys_take(m, &m->arena[req->flags & VGPU_PHYS_HOST ? MEM_HOST_ARENA : device],
+		r = mem_phys_take(m,
+				  &m->arena[req->flags & VGPU_PHYS_HOST ? MEM_HOST_ARENA : device],
 				  req->size, &p);
 	if (r < 0)
 		goto unlock;

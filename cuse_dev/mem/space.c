@@ -113,7 +113,8 @@ static int carve(struct mem_space *s, struct mem_range *r, uint64_t addr, uint64
 	}
 	avl_remove(&s->free, &r->by_size);
 	if (f) {
-		/* @r keeps its place in the tree by address: that of the front piece is before it. */
+		/* @r keeps its place in the tree by address: that of the front piece is before it.
+		 */
 		f->addr = r->addr;
 		f->size = front;
 		f->prev = r->prev;

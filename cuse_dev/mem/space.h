@@ -15,8 +15,8 @@
 #include "cuse_dev/base/avl.h"
 
 struct mem_range {
-	struct avl_node by_addr; /* among all */
-	struct avl_node by_size; /* among the free ones */
+	struct avl_node by_addr;       /* among all */
+	struct avl_node by_size;       /* among the free ones */
 	struct mem_range *prev, *next; /* neighbours in the region, by address */
 	uint64_t addr, size;
 	void *owner; /* who uses it; NULL: free */

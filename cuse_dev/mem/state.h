@@ -47,8 +47,8 @@ struct mem_mapping {
 	uint64_t va, size;
 	struct mem_phys *phys; /* holds a reference */
 	uint64_t phys_off;
-	uint32_t prot;		/* VGPU_PROT_* in force */
-	struct mem_owner *owner; /* MEM_MAP_HOST */
+	uint32_t prot;			 /* VGPU_PROT_* in force */
+	struct mem_owner *owner;	 /* MEM_MAP_HOST */
 	uint8_t grant[VGPU_MAX_DEVICES]; /* MEM_MAP_VMM: prot = all of these together */
 };
 
@@ -64,9 +64,9 @@ struct mem {
 	uint64_t base, size, upper; /* window; first address of the upper half */
 	uint32_t device_count;
 	struct mem_arena arena[VGPU_MAX_DEVICES + 1];
-	struct mem_space lower;	  /* addresses of the lower half, in units */
-	struct avl_tree maps;	  /* struct mem_mapping, by va */
-	struct avl_tree blocks;	  /* struct mem_block, by va */
+	struct mem_space lower; /* addresses of the lower half, in units */
+	struct avl_tree maps;	/* struct mem_mapping, by va */
+	struct avl_tree blocks; /* struct mem_block, by va */
 	struct idtab phys;
 	uint32_t block_count, map_count, reservation_count;
 	struct mem_pin *pins;
@@ -95,7 +95,8 @@ void mem_unpin(struct mem *m, struct mem_pin *pin);
 void mem_wait_unpinned(struct mem *m, uint64_t va, uint64_t bytes);
 
 /* phys.c */
-int mem_phys_take(struct mem *m, struct mem_arena *arena, uint64_t size, struct mem_phys **ret_phys);
+int mem_phys_take(struct mem *m, struct mem_arena *arena, uint64_t size,
+		  struct mem_phys **ret_phys);
 int mem_phys_wrap(struct mem_arena *charged, int fd, uint64_t size, struct mem_phys **ret_phys);
 void mem_phys_put(struct mem *m, struct mem_phys *phys);
 /** mem_memfd_check() - a memfd of @size bytes (0: any) that cannot shrink. Returns its size. */

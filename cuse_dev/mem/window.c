@@ -11,8 +11,8 @@
 
 #include "cuse_dev/base/limits.h"
 
-#define WINDOW_MIN (1ull << 32)
-#define WINDOW_MAX (1ull << 44)
+#define WINDOW_MIN  (1ull << 32)
+#define WINDOW_MAX  (1ull << 44)
 #define ADDRESS_MAX (1ull << 47) /* user addresses of x86-64 end here */
 
 char mem_for_reservation, mem_for_backing;
@@ -86,8 +86,9 @@ int mem_create(const struct mem_config *config, struct mem **ret_mem)
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->unpinned, NULL);
 
-	r = config->device_count > VGPU_MAX_DEVICES ? -EINVAL :
-		window_reserve(m, config->window_base, config->window_size);
+	r = config->device_count > VGPU_MAX_DEVICES
+		    ? -EINVAL
+		    : window_reserve(m, config->window_base, config->window_size);
 	if (r < 0)
 		goto destroy;
 	r = arena_init(&m->arena[MEM_HOST_ARENA], &config->host, m->size / 2);

@@ -50,8 +50,7 @@ static bool event_reached(void *arg)
 {
 	const struct event_wait *w = arg;
 
-	return atomic_load(&w->s->q->event[w->c->slot].gen) >= w->c->gen ||
-	       queue_stream_dead(w->s);
+	return atomic_load(&w->s->q->event[w->c->slot].gen) >= w->c->gen || queue_stream_dead(w->s);
 }
 
 static int run_event_wait(struct queue_stream *s, const struct vgpu_cmd_event_wait *c)
@@ -153,8 +152,8 @@ static bool value_holds(uint64_t have, const struct vgpu_cmd_value_wait *c)
 
 	switch (c->flags) {
 	case 0: /* GEQ, cyclic */
-		return c->bytes == 4 ? (int32_t)((uint32_t)have - (uint32_t)c->value) >= 0 :
-				       (int64_t)(have - c->value) >= 0;
+		return c->bytes == 4 ? (int32_t)((uint32_t)have - (uint32_t)c->value) >= 0
+				     : (int64_t)(have - c->value) >= 0;
 	case 1:
 		return (have & mask) == (c->value & mask);
 	case 2:
@@ -184,10 +183,10 @@ static int run_value_wait(struct queue_stream *s, const struct vgpu_cmd_value_wa
 	return w.r;
 }
 
-#define X(nr, NAME, name)                                                \
-	static int call_##name(struct queue_stream *s, const void *cmd) \
-	{                                                                \
-		return run_##name(s, cmd);                               \
+#define X(nr, NAME, name)                                                                          \
+	static int call_##name(struct queue_stream *s, const void *cmd)                            \
+	{                                                                                          \
+		return run_##name(s, cmd);                                                         \
 	}
 VGPU_CMDS(X)
 #undef X

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ctx.c - a context as its commands see it: the sticky error, what kernels are given (console, heap,
- * stack), and its end.
+ * ctx.c - a context as its commands see it: the sticky error, what kernels are given (console,
+ * heap, stack), and its end.
  */
 #include "cuse_dev/queue/state.h"
 
@@ -20,8 +20,7 @@
 #define CUT_WAITS_NS   (5ull * 1000000000)
 #define CUT_KERNELS_NS (30ull * 1000000000)
 
-int queue_ctx_create(struct queue *q, const struct queue_device *device,
-		     struct queue_ctx **ret_ctx)
+int queue_ctx_create(struct queue *q, const struct queue_device *device, struct queue_ctx **ret_ctx)
 {
 	struct queue_ctx *c;
 	uint32_t slot;
@@ -123,9 +122,9 @@ bool queue_ctx_settle(struct queue_ctx *c, uint64_t *ret_when_ns)
 	age = queue_now_ns() - c->closed_ns;
 	if (age >= CUT_WAITS_NS)
 		queue_ctx_cut(c, age >= CUT_KERNELS_NS ? 2 : 1);
-	*ret_when_ns = c->closed_ns + (age < CUT_WAITS_NS ? CUT_WAITS_NS :
-				       age < CUT_KERNELS_NS ? CUT_KERNELS_NS :
-				       age + CUT_WAITS_NS);
+	*ret_when_ns = c->closed_ns + (age < CUT_WAITS_NS     ? CUT_WAITS_NS
+				       : age < CUT_KERNELS_NS ? CUT_KERNELS_NS
+							      : age + CUT_WAITS_NS);
 	return false;
 }
 
@@ -228,8 +227,7 @@ static int set_console(struct queue_ctx *c, uint64_t value)
 	struct backend_console *fresh;
 	int r;
 
-	if (!value || value > LIMIT_CONSOLE_BYTES_MAX || c->running ||
-	    console_pending(c->console))
+	if (!value || value > LIMIT_CONSOLE_BYTES_MAX || c->running || console_pending(c->console))
 		return -EINVAL;
 	r = console_create(value, &fresh);
 	if (r < 0)
@@ -281,8 +279,8 @@ void queue_ctx_console(struct queue_ctx *c, struct vgpu_console_read *ret_text)
 	int stream = 0;
 
 	pthread_mutex_lock(&c->lock);
-	ret_text->bytes = (uint32_t)console_read(c->console, ret_text->text,
-						 sizeof(ret_text->text), &stream);
+	ret_text->bytes =
+		(uint32_t)console_read(c->console, ret_text->text, sizeof(ret_text->text), &stream);
 	ret_text->stream = ret_text->bytes ? (uint32_t)stream : 0;
 	ret_text->more = console_pending(c->console) > 0;
 	ret_text->lost = console_lost(c->console);

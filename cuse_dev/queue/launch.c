@@ -118,18 +118,16 @@ static bool shape_valid(const struct queue_device *d, const struct backend_func_
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		if (!c->grid[i] || !c->block[i] || !c->cluster[i] ||
-		    c->grid[i] % c->cluster[i] || c->cluster[i] > CLUSTER_MAX)
+		if (!c->grid[i] || !c->block[i] || !c->cluster[i] || c->grid[i] % c->cluster[i] ||
+		    c->cluster[i] > CLUSTER_MAX)
 			return false;
 		if (info->reqntid[0] && info->reqntid[i] && c->block[i] != info->reqntid[i])
 			return false;
 	}
-	return c->grid[0] <= GRID_X_MAX && c->grid[1] <= GRID_YZ_MAX &&
-	       c->grid[2] <= GRID_YZ_MAX && c->block[0] <= d->max_threads &&
-	       c->block[1] <= d->max_threads && c->block[2] <= BLOCK_Z_MAX &&
-	       threads * c->block[2] <= d->max_threads &&
-	       threads * c->block[2] <= info->max_threads &&
-	       cluster * c->cluster[2] <= CLUSTER_MAX;
+	return c->grid[0] <= GRID_X_MAX && c->grid[1] <= GRID_YZ_MAX && c->grid[2] <= GRID_YZ_MAX &&
+	       c->block[0] <= d->max_threads && c->block[1] <= d->max_threads &&
+	       c->block[2] <= BLOCK_Z_MAX && threads * c->block[2] <= d->max_threads &&
+	       threads * c->block[2] <= info->max_threads && cluster * c->cluster[2] <= CLUSTER_MAX;
 }
 
 /* All blocks of a cooperative grid live at once: no more than the device could hold. */
@@ -160,8 +158,7 @@ static const char *refusal(const struct queue_stream *s, const struct backend_fu
 	return NULL;
 }
 
-static void execute(struct queue_stream *s, struct queue_kernel *k,
-		    const struct vgpu_cmd_launch *c)
+static void execute(struct queue_stream *s, struct queue_kernel *k, const struct vgpu_cmd_launch *c)
 {
 	const struct backend_ops *ops = s->ctx->device.ops;
 	struct backend_launch l = {
@@ -208,8 +205,8 @@ int queue_launch(struct queue_stream *s, const struct vgpu_cmd_launch *c)
 	result = queue_kernel_info(k, &info, &log);
 	why = result ? NULL : refusal(s, &info, c);
 	if (result)
-		snprintf(fault.what, sizeof(fault.what), "kernel does not compile (%u): %.200s", result,
-			 log.text);
+		snprintf(fault.what, sizeof(fault.what), "kernel does not compile (%u): %.200s",
+			 result, log.text);
 	else if (why)
 		snprintf(fault.what, sizeof(fault.what), "%s", why);
 	if (result || why)

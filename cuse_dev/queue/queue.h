@@ -50,7 +50,7 @@ int queue_event(struct queue *q, uint32_t slot, uint64_t *ret_gen, uint64_t *ret
 struct queue_device {
 	uint32_t index;
 	const struct backend_ops *ops;
-	uint32_t max_threads;	    /* per block */
+	uint32_t max_threads; /* per block */
 	uint32_t sm_count, sm_warps, sm_blocks;
 };
 
@@ -93,8 +93,8 @@ int queue_kernel_set(struct queue_kernel *k, uint32_t attr, int32_t value);
 
 /* ------------------------------------------------------------------------------------ streams */
 
-int queue_stream_create(struct queue *q, struct queue_ctx *c, int32_t priority,
-			uint32_t *ret_id, uint32_t *ret_slot);
+int queue_stream_create(struct queue *q, struct queue_ctx *c, int32_t priority, uint32_t *ret_id,
+			uint32_t *ret_slot);
 /** queue_stream_close() - no new commands; what is queued still runs. */
 int queue_stream_close(struct queue *q, uint32_t id);
 int queue_submit(struct queue *q, uint32_t id, const void *data, uint32_t bytes);

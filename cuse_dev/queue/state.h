@@ -2,8 +2,8 @@
 /*
  * state.h - what the files of queue share among themselves. Other rooms see queue.h only.
  *
- * Locks, outermost first: queue.lock, queue_ctx.lock, queue_kernel.lock; mem's lock lies inside all.
- * None is held while a command runs.
+ * Locks, outermost first: queue.lock, queue_ctx.lock, queue_kernel.lock; mem's lock lies inside
+ * all. None is held while a command runs.
  */
 #ifndef QUEUE_STATE_H
 #define QUEUE_STATE_H
@@ -32,7 +32,7 @@ struct queue {
 	atomic_int spinners;
 	int max_spinners;
 	atomic_uint draining;
-	struct idtab streams, kernels; /* guarded by lock */
+	struct idtab streams, kernels;			  /* guarded by lock */
 	struct queue_stream *by_slot[VGPU_SHARE_STREAMS]; /* guarded by lock */
 	struct queue_ctx *ctx_slot[VGPU_SHARE_CONTEXTS];
 	struct queue_event_slot event[VGPU_SHARE_EVENTS];
@@ -77,12 +77,12 @@ struct queue_stream {
 	uint8_t *ring;
 	pthread_t thread;
 	bool started;
-	uint32_t holds;	 /* others that wait for it; guarded by queue.lock */
+	uint32_t holds; /* others that wait for it; guarded by queue.lock */
 	atomic_bool closing;
-	uint64_t close_tail; /* valid once closing: commands behind it are not taken */
-	atomic_bool finished; /* the thread has left its loop */
-	atomic_bool broken;  /* its ring makes no sense any more */
-	atomic_bool cut;     /* waits end at once, commands are not run */
+	uint64_t close_tail;	 /* valid once closing: commands behind it are not taken */
+	atomic_bool finished;	 /* the thread has left its loop */
+	atomic_bool broken;	 /* its ring makes no sense any more */
+	atomic_bool cut;	 /* waits end at once, commands are not run */
 	_Atomic uint32_t cancel; /* for the backend */
 	/* Written by the thread only. */
 	uint64_t head;

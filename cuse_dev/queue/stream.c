@@ -15,16 +15,16 @@
 
 #include "cuse_dev/base/limits.h"
 
-#define ERROR_LAUNCH_FAILED 719 /* CUresult */
+#define ERROR_LAUNCH_FAILED   719 /* CUresult */
 #define ERROR_ILLEGAL_ADDRESS 700
 
-#define SPIN_MIN_NS (QUEUE_SPIN_NS / 8)
-#define SPIN_MAX_NS (QUEUE_SPIN_NS * 4) /* a client that slept needs about this long to go on */
-#define PREEMPTED_NS  200000u	/* between two looks: someone else wants this CPU */
-#define MISSES	      3		/* in a row: the client cannot run while we spin, or is slow */
-#define CROWDED_WAITS 64	/* so many waits spin but shortly after either */
-#define FIRST_NAP_NS 10000000u
-#define THREAD_STACK (4u << 20)
+#define SPIN_MIN_NS   (QUEUE_SPIN_NS / 8)
+#define SPIN_MAX_NS   (QUEUE_SPIN_NS * 4) /* a client that slept needs about this long to go on */
+#define PREEMPTED_NS  200000u		  /* between two looks: someone else wants this CPU */
+#define MISSES	      3	 /* in a row: the client cannot run while we spin, or is slow */
+#define CROWDED_WAITS 64 /* so many waits spin but shortly after either */
+#define FIRST_NAP_NS  10000000u
+#define THREAD_STACK  (4u << 20)
 
 /* ------------------------------------------------------------------------------ publication */
 
@@ -141,7 +141,8 @@ static int wait_for_bytes(struct queue_stream *s, uint32_t want)
 			 */
 			gap = queue_now_ns() - begin;
 			if (gap < SPIN_MAX_NS)
-				s->spin_ns = gap + gap / 2 < SPIN_MAX_NS ? gap + gap / 2 : SPIN_MAX_NS;
+				s->spin_ns =
+					gap + gap / 2 < SPIN_MAX_NS ? gap + gap / 2 : SPIN_MAX_NS;
 			else if (s->spin_ns > SPIN_MIN_NS)
 				s->spin_ns /= 2;
 		}
@@ -200,9 +201,11 @@ static void run(struct queue_stream *s)
 		return;
 	r = queue_command_run(s, cmd);
 	if (r == -EFAULT)
-		queue_ctx_refuse(s->ctx, ERROR_ILLEGAL_ADDRESS, "a command touches memory that is not mapped");
+		queue_ctx_refuse(s->ctx, ERROR_ILLEGAL_ADDRESS,
+				 "a command touches memory that is not mapped");
 	else if (r < 0)
-		queue_ctx_refuse(s->ctx, ERROR_LAUNCH_FAILED, "a command is malformed or names an unknown object");
+		queue_ctx_refuse(s->ctx, ERROR_LAUNCH_FAILED,
+				 "a command is malformed or names an unknown object");
 }
 
 static void *stream_main(void *arg)
@@ -243,8 +246,8 @@ static int start(struct queue_stream *s)
 
 /* ------------------------------------------------------------------------- from the dispatcher */
 
-int queue_stream_create(struct queue *q, struct queue_ctx *c, int32_t priority,
-			uint32_t *ret_id, uint32_t *ret_slot)
+int queue_stream_create(struct queue *q, struct queue_ctx *c, int32_t priority, uint32_t *ret_id,
+			uint32_t *ret_slot)
 {
 	struct queue_stream *s;
 	uint32_t slot;

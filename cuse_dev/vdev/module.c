@@ -44,9 +44,9 @@ int vdev_module_load(struct vdev *v, struct vgpu_module_load *req)
 	if (!m)
 		return -ENOMEM;
 	m->ctx = c;
-	req->result = v->ops->module_load(v->device[c->device].handle, b->data, b->size,
-					  req->flags & VGPU_MODULE_LENIENT_CC, &m->image, &m->info,
-					  &log);
+	req->result =
+		v->ops->module_load(v->device[c->device].handle, b->data, b->size,
+				    req->flags & VGPU_MODULE_LENIENT_CC, &m->image, &m->info, &log);
 	req->log_bytes = log.bytes < sizeof(req->log) ? log.bytes : sizeof(req->log);
 	memcpy(req->log, log.text, req->log_bytes);
 	req->module = 0;

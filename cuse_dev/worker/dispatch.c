@@ -10,10 +10,10 @@
 #include "cuse_dev/worker/worker.h"
 
 #define CALL_FRONT(name)
-#define CALL_WORKER(name)                                          \
-	static int call_##name(struct worker_call *c, void *a)     \
-	{                                                          \
-		return op_##name(c, a);                            \
+#define CALL_WORKER(name)                                                                          \
+	static int call_##name(struct worker_call *c, void *a)                                     \
+	{                                                                                          \
+		return op_##name(c, a);                                                            \
 	}
 #define X(nr, NAME, name, where, since) CALL_##where(name)
 VGPU_OPS(X)
@@ -33,7 +33,7 @@ static const struct {
 
 int worker_dispatch(struct worker_call *c)
 {
-	/* The front answers its own operations and checks sizes: anything else is a disagreement. */
+	/* The front answers its own operations and checks sizes: all else is a disagreement. */
 	if (c->msg.op >= sizeof(table) / sizeof(table[0]) || !table[c->msg.op].call ||
 	    table[c->msg.op].size != c->msg.payload_bytes || c->msg.device >= c->w->device_count)
 		return -EIO;
@@ -48,8 +48,8 @@ static int move(struct worker_call *c, const struct wire_bulk *b, void *slot)
 
 	if (c->msg.kind == WIRE_READ)
 		return blob ? -EINVAL : mem_read(w->mem, b->offset, slot, b->bytes);
-	return blob ? vdev_blob_write(w->vdev, b->offset, slot, b->bytes) :
-		      mem_write(w->mem, b->offset, slot, b->bytes);
+	return blob ? vdev_blob_write(w->vdev, b->offset, slot, b->bytes)
+		    : mem_write(w->mem, b->offset, slot, b->bytes);
 }
 
 int worker_bulk(struct worker_call *c)

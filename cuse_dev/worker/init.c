@@ -6,9 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-
-#define BOUNCE_BYTES	  ((size_t)WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES)
-#define HOST_BYTES	  (256ull << 30) /* of a HOST arena of our own */
+#define BOUNCE_BYTES ((size_t)WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES)
+#define HOST_BYTES   (256ull << 30) /* of a HOST arena of our own */
 
 /* The descriptor that belongs to @bit, or -1. It stays the call's until taken. */
 static int *fd_of(struct worker_call *c, uint32_t mask, uint32_t bit)

@@ -48,7 +48,10 @@ static int reply(struct worker_call *c, int status)
 {
 	struct worker *w = c->w;
 	struct wire_msg msg = {
-		.kind = WIRE_REPLY, .op = c->msg.op, .tag = c->msg.tag, .device = c->msg.device,
+		.kind = WIRE_REPLY,
+		.op = c->msg.op,
+		.tag = c->msg.tag,
+		.device = c->msg.device,
 		.status = status,
 	};
 	struct iovec iov[2] = { { &msg, sizeof(msg) }, { c->payload, 0 } };
@@ -89,7 +92,9 @@ static int receive(struct worker *w, struct worker_call **ret_call)
 	} control;
 	struct worker_call *c = malloc(sizeof(*c));
 	struct iovec iov[2];
-	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = &control,
+	struct msghdr mh = { .msg_iov = iov,
+			     .msg_iovlen = 2,
+			     .msg_control = &control,
 			     .msg_controllen = sizeof(control) };
 	ssize_t n;
 	int r;
@@ -209,8 +214,9 @@ static int settle(struct worker *w, int *ret_ms)
 	r = retry_parked(w, &when);
 	if (when != UINT64_MAX) {
 		now = queue_now_ns();
-		*ret_ms = when <= now ? 0 : when - now > 3600 * 1000 * MS ? 3600 * 1000 :
-				       (int)((when - now + MS - 1) / MS);
+		*ret_ms = when <= now			  ? 0
+			  : when - now > 3600 * 1000 * MS ? 3600 * 1000
+							  : (int)((when - now + MS - 1) / MS);
 	}
 	return r;
 }
@@ -229,8 +235,8 @@ static int serve(struct worker *w)
 			return r;
 		if (poll(p, 2, ms) < 0 && errno != EINTR)
 			return -errno;
-		if ((p[1].revents & POLLIN) &&
-		    read(w->notify_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		if ((p[1].revents & POLLIN) && read(w->notify_fd, &count, sizeof(count)) < 0 &&
+		    errno != EAGAIN)
 			return -errno;
 		if (!p[0].revents)
 			continue;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * seccomp.c - the system calls that a worker needs after it has set up; nothing that names a file, a
- * socket or another process.
+ * seccomp.c - the system calls that a worker needs after it has set up; nothing that names a file,
+ * a socket or another process.
  *
- * A refused call fails with EPERM, since libraries try things that they can do without; what only an
- * attacker tries ends the process. clone3 hides its flags behind a pointer, so libc is told that it
- * does not exist and uses clone, where only threads are let through.
+ * A refused call fails with EPERM, since libraries try things that they can do without; what only
+ * an attacker tries ends the process. clone3 hides its flags behind a pointer, so libc is told that
+ * it does not exist and uses clone, where only threads are let through.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,61 +19,109 @@
 
 static const int allowed[] = {
 	/* memory */
-	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(fallocate),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(fallocate),
 	/* descriptors it holds */
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(lseek),
-	SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(pread64),
+	SCMP_SYS(lseek),
+	SCMP_SYS(close),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
 	/* threads and time */
-	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield),
-	SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu), SCMP_SYS(nanosleep),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
-	SCMP_SYS(membarrier), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(exit),
-	SCMP_SYS(exit_group), SCMP_SYS(restart_syscall),
+	SCMP_SYS(futex),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(getcpu),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(membarrier),
+	SCMP_SYS(gettid),
+	SCMP_SYS(getpid),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(restart_syscall),
 	/* signals of its own */
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sigaltstack),
 	/* libc */
-	SCMP_SYS(getrandom), SCMP_SYS(sysinfo),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(sysinfo),
 };
 
 static const int deadly[] = {
-	SCMP_SYS(execve),	   SCMP_SYS(execveat),	  SCMP_SYS(fork),
-	SCMP_SYS(vfork),	   SCMP_SYS(ptrace),	  SCMP_SYS(process_vm_readv),
-	SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd), SCMP_SYS(mount),
-	SCMP_SYS(setns),	   SCMP_SYS(unshare),	  SCMP_SYS(bpf),
-	SCMP_SYS(init_module),	   SCMP_SYS(finit_module), SCMP_SYS(kexec_load),
-	SCMP_SYS(open_by_handle_at), SCMP_SYS(io_uring_setup), SCMP_SYS(userfaultfd),
-	SCMP_SYS(keyctl),	   SCMP_SYS(add_key),	  SCMP_SYS(perf_event_open),
+	SCMP_SYS(execve),
+	SCMP_SYS(execveat),
+	SCMP_SYS(fork),
+	SCMP_SYS(vfork),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(mount),
+	SCMP_SYS(setns),
+	SCMP_SYS(unshare),
+	SCMP_SYS(bpf),
+	SCMP_SYS(init_module),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(add_key),
+	SCMP_SYS(perf_event_open),
 };
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)
 
+/* Let @call through where argument @arg, masked, has @value. */
+static int allow_if(scmp_filter_ctx f, int call, unsigned int arg, uint64_t mask, uint64_t value)
+{
+	const struct scmp_arg_cmp cmp = {
+		.arg = arg,
+		.op = SCMP_CMP_MASKED_EQ,
+		.datum_a = mask,
+		.datum_b = value,
+	};
+
+	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &cmp);
+}
+
 /* Rules that look at arguments. */
 static int add_conditional(scmp_filter_ctx f)
 {
+	const uint64_t all = ~0ull;
 	int r;
 
 	/* The interpreter needs no executable memory. */
-	r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	r = allow_if(f, SCMP_SYS(mmap), 2, PROT_EXEC, 0);
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		r = allow_if(f, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, THREAD_FLAGS, THREAD_FLAGS));
+		r = allow_if(f, SCMP_SYS(clone), 0, THREAD_FLAGS, THREAD_FLAGS);
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
+		r = allow_if(f, SCMP_SYS(fcntl), 1, all, F_GET_SEALS);
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-				     SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+		r = allow_if(f, SCMP_SYS(prctl), 0, all, PR_SET_NAME);
 	/* abort() */
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		r = allow_if(f, SCMP_SYS(tgkill), 0, all, (uint64_t)getpid());
 	return r;
 }
 

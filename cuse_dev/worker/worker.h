@@ -44,10 +44,10 @@ struct worker_call {
 	struct wire_msg msg;
 	int fds[WIRE_MAX_FDS]; /* -1: taken over by the handler */
 	uint32_t fd_count;
-	bool again;		/* this is not the first try */
-	uint64_t since_ns;	/* of the first try */
-	uint64_t until_ns;	/* try again then at the latest; UINT64_MAX: none */
-	uint64_t ticket;	/* of the zombie it waits for */
+	bool again;	   /* this is not the first try */
+	uint64_t since_ns; /* of the first try */
+	uint64_t until_ns; /* try again then at the latest; UINT64_MAX: none */
+	uint64_t ticket;   /* of the zombie it waits for */
 	uint8_t payload[WIRE_MAX_PAYLOAD] __attribute__((aligned(16)));
 };
 
@@ -74,7 +74,7 @@ bool worker_drained(struct worker_call *c);
 
 /* The handlers: op_<group>.c, one per operation of VGPU_OPS that goes to the worker. */
 #define WORKER_OP_FRONT(name)
-#define WORKER_OP_WORKER(name) int op_##name(struct worker_call *c, struct vgpu_##name *a);
+#define WORKER_OP_WORKER(name)		int op_##name(struct worker_call *c, struct vgpu_##name *a);
 #define X(nr, NAME, name, where, since) WORKER_OP_##where(name)
 VGPU_OPS(X)
 #undef X

@@ -16,7 +16,13 @@
 #include <sys/mman.h>
 
 extern "C" {
+#define _Alignas(n) alignas(n)
 #include "cuse_dev/backend/soft/interp/interp.h"
+#include "cuse_dev/backend/soft/interp/vec.h"
+#undef M_FTZ
+#undef M_RZI
+#undef M_APPROX
+#undef M_SUB
 #include "cuse_dev/backend/soft/ir/ir.h"
 #include "cuse_dev/backend/soft/simt/launch.h"
 #include "cuse_dev/base/arena.h"
@@ -88,7 +94,9 @@ protected:
 		ASSERT_NE(nullptr, printed);
 		ASSERT_EQ(0, ir_read(printed, arena, &again, err, sizeof(err))) << err << "\n" << printed;
 		free(printed);
-		ASSERT_EQ(0, interp_prepare(again, &code, err, sizeof(err))) << err << "\n" << text;
+		ASSERT_EQ(0, handlers ? interp_prepare_with(again, handlers, &code, err, sizeof(err)) :
+					interp_prepare(again, &code, err, sizeof(err)))
+			<< err << "\n" << text;
 	}
 
 	template <typename... Args> uint32_t run(Args... args)
@@ -106,6 +114,7 @@ protected:
 
 	uint32_t *words() { return (uint32_t *)kWindow; }
 
+	const interp_fn *handlers = nullptr; /* NULL: the best ones */
 	struct backend_device dev = {};
 	struct backend_launch launch = {};
 	struct backend_fault fault = {};

@@ -170,7 +170,7 @@ static void one(struct interp_warp *w, const struct interp_inst *in, uint32_t la
 
 	for (uint32_t e = 0; e < in->n; e++, p += in->bytes) {
 		bool out = x->ir.nd && d[e].off != NO_REG;
-		uint64_t bv = interp_opnd(w, &b[e], lane), cv = cas ? interp_opnd(w, &c[e], lane) : 0, r;
+		uint64_t bv = interp_value(w, &b[e], lane), cv = cas ? interp_value(w, &c[e], lane) : 0, r;
 		u128 v;
 
 		switch (in->bytes) {

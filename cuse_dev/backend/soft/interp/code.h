@@ -282,7 +282,7 @@ static inline uint64_t interp_get(const struct interp_warp *w, int32_t off, uint
 	}
 }
 
-static inline uint64_t interp_opnd(const struct interp_warp *w, const struct interp_opnd *o,
+static inline uint64_t interp_value(const struct interp_warp *w, const struct interp_opnd *o,
 				   uint32_t lane)
 {
 	return o->off == NO_REG ? o->imm : interp_get(w, o->off, o->bits, lane);

@@ -45,6 +45,8 @@ static const struct fast fasts[] = {
 	{ IR_OP_##OP, IR_##TYPE, 0, 0, FAST_TER, 0, 1, MODS, VEC_##name, BITS(A), BITS(B), BITS(C) },
 #define CMP(name, TYPE, C, A, expr)                                                                \
 	{ IR_OP_SETP, IR_##TYPE, 0, IR_##C, FAST_CMP, 0, 1, 0, VEC_##name, BITS(A), BITS(A), 0 },
+#define CMPZ(name, TYPE, C, A, expr)                                                               \
+	{ IR_OP_SETP, IR_##TYPE, 0, IR_##C, FAST_CMP, 0, 1, M_FTZ, VEC_##name, BITS(A), BITS(A), 0 },
 #define UNV(name, OP, TYPE, MODS, T, call)                                                         \
 	{ IR_OP_##OP, IR_##TYPE, 0, 0, FAST_UN, 0, 0, MODS, VEC_##name, BITS(T), 0, 0 },
 #define BINV(name, OP, TYPE, MODS, T, call)                                                        \
@@ -1342,6 +1344,12 @@ void interp_code_destroy(struct simt_code *c)
 
 int interp_prepare(const struct ir_unit *unit, struct simt_code **ret_code, char *err, size_t err_bytes)
 {
+	return interp_prepare_with(unit, interp_vec_handlers(), ret_code, err, err_bytes);
+}
+
+int interp_prepare_with(const struct ir_unit *unit, const interp_fn *handlers,
+			struct simt_code **ret_code, char *err, size_t err_bytes)
+{
 	static uint64_t serial;
 	struct interp_code *code = calloc(1, sizeof(*code));
 	struct base_arena *tmp = arena_create(0);
@@ -1357,7 +1365,7 @@ int interp_prepare(const struct ir_unit *unit, struct simt_code **ret_code, char
 	if (!code->arena)
 		goto free_code;
 	code->base.tier = &interp_tier;
-	code->handlers = interp_vec_handlers();
+	code->handlers = handlers;
 	code->serial = __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED);
 	code->nfuncs = unit->nfuncs;
 	code->funcs = arena_alloc(code->arena, unit->nfuncs * sizeof(*code->funcs));

@@ -25,7 +25,7 @@ const struct interp_inst *interp_op_eval(struct interp_warp *w, const struct int
 		for (uint32_t i = 0; i < ns; i++) {
 			const struct interp_opnd *o = &x->opnd[nd + i];
 
-			src[i].lo = interp_opnd(w, o, lane);
+			src[i].lo = interp_value(w, o, lane);
 			src[i].hi = o->off != NO_REG && o->bits == 128 ?
 					    ((const uint64_t *)(w->regs + o->off))[2 * lane + 1] : 0;
 		}
@@ -249,7 +249,7 @@ static const struct interp_inst *do_alloca(struct interp_warp *w, const struct i
 	uint64_t align = x->ir.offset > 16 ? (uint64_t)x->ir.offset : 16, most = 0, at;
 
 	for (uint32_t m = w->mask; m; m &= m - 1) {
-		uint64_t n = interp_opnd(w, &x->opnd[1], (uint32_t)__builtin_ctz(m));
+		uint64_t n = interp_value(w, &x->opnd[1], (uint32_t)__builtin_ctz(m));
 
 		most = n > most ? n : most;
 	}
@@ -289,7 +289,7 @@ static void do_cvta(struct interp_warp *w, const struct interp_ext *x)
 		uint32_t lane = (uint32_t)__builtin_ctz(m);
 
 		interp_put(w, x->opnd[0].off, x->opnd[0].bits, lane,
-			   interp_opnd(w, &x->opnd[1], lane) + base, 0);
+			   interp_value(w, &x->opnd[1], lane) + base, 0);
 	}
 }
 
@@ -299,7 +299,7 @@ static void do_isspacep(struct interp_warp *w, const struct interp_ext *x)
 
 	for (uint32_t m = w->mask; m; m &= m - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(m);
-		uint64_t va = interp_opnd(w, &x->opnd[1], lane);
+		uint64_t va = interp_value(w, &x->opnd[1], lane);
 		bool any = va - IR_SHARED_APERTURE < 3 * IR_APERTURE_BYTES;
 
 		interp_put(w, x->opnd[0].off, 1, lane,
@@ -325,7 +325,7 @@ const struct interp_inst *interp_op_misc(struct interp_warp *w, const struct int
 	case IR_OP_STACKRESTORE:
 		/* Others of the frame may still use what lies above. */
 		if (w->full)
-			w->frame->top = (uint32_t)interp_opnd(w, &x->opnd[0],
+			w->frame->top = (uint32_t)interp_value(w, &x->opnd[0],
 							      (uint32_t)__builtin_ctz(w->mask));
 		if (w->frame->top < w->frame->base + w->frame->func->frame_bytes ||
 		    w->frame->top > w->base.grid->local_bytes)
@@ -343,7 +343,7 @@ const struct interp_inst *interp_op_misc(struct interp_warp *w, const struct int
 		return in + 1;
 	case IR_OP_NANOSLEEP:
 		/* Whoever sleeps waits for others; give the CPU away, but never for long. */
-		t.tv_nsec = (long)(interp_opnd(w, &x->opnd[0], (uint32_t)__builtin_ctz(w->mask)) % 2000);
+		t.tv_nsec = (long)(interp_value(w, &x->opnd[0], (uint32_t)__builtin_ctz(w->mask)) % 2000);
 		w->polls++;
 		if (!w->waiting && t.tv_nsec > 1000 && w->base.block->nwarps == 1)
 			nanosleep(&t, NULL);

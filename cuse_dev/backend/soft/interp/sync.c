@@ -55,15 +55,15 @@ const struct interp_inst *interp_op_bar(struct interp_warp *w, const struct inte
 	bool wait = true;
 
 	if (x->ir.op == IR_OP_BAR) {
-		id = (uint32_t)interp_opnd(w, &o[0], lane);
+		id = (uint32_t)interp_value(w, &o[0], lane);
 		if (id >= SIMT_BAR_CLUSTER)
 			return interp_fault(w, in, 715, (int)lane, 0, "no barrier %u", id);
 		for (uint32_t m = w->mask; m; m &= m - 1)
-			if (interp_opnd(w, &o[0], (uint32_t)__builtin_ctz(m)) != id)
+			if (interp_value(w, &o[0], (uint32_t)__builtin_ctz(m)) != id)
 				return interp_fault(w, in, 715, __builtin_ctz(m), 0,
 						    "threads of a warp at different barriers");
 		if (x->ir.ns > 1)
-			count = (uint32_t)interp_opnd(w, &o[1], lane);
+			count = (uint32_t)interp_value(w, &o[1], lane);
 		if (x->ir.ns > 2)
 			preds = pred_lanes(w, &o[2]);
 		wait = x->ir.sub != IR_BAR_ARRIVE;
@@ -81,7 +81,7 @@ static uint32_t members_of(const struct interp_warp *w, const struct interp_opnd
 {
 	if (o->off == NO_REG && !o->imm)
 		return w->mask;
-	return (uint32_t)interp_opnd(w, o, lane) & w->mask;
+	return (uint32_t)interp_value(w, o, lane) & w->mask;
 }
 
 static void do_match(struct interp_warp *w, const struct interp_ext *x, bool all)
@@ -95,7 +95,7 @@ static void do_match(struct interp_warp *w, const struct interp_ext *x, bool all
 		mem[lane] = members_of(w, mask, lane);
 		same[lane] = 0;
 		for (uint32_t k = mem[lane]; k; k &= k - 1)
-			if (interp_opnd(w, a, (uint32_t)__builtin_ctz(k)) == interp_opnd(w, a, lane))
+			if (interp_value(w, a, (uint32_t)__builtin_ctz(k)) == interp_value(w, a, lane))
 				same[lane] |= k & -k;
 	}
 	for (uint32_t m = w->mask; m; m &= m - 1) {
@@ -168,7 +168,7 @@ static void do_redux(struct interp_warp *w, const struct interp_ext *x)
 			members = mine;
 			v = 0;
 			for (uint32_t k = members, first = 1; k; k &= k - 1, first = 0) {
-				uint64_t y = (uint32_t)interp_opnd(w, a, (uint32_t)__builtin_ctz(k));
+				uint64_t y = (uint32_t)interp_value(w, a, (uint32_t)__builtin_ctz(k));
 
 				/* One lane alone is reduced with itself: abs and NaN apply. */
 				v = first ? (x->ir.type == IR_F32 ? redux_step(&x->ir, y, y) : y) :

@@ -40,7 +40,8 @@ enum vec_handler {
 #define UN(name, OP, TYPE, TYPE2, MODS, D, A, expr) VEC_##name,
 #define BIN(name, OP, TYPE, MODS, D, A, B, COMM, expr) VEC_##name, VEC_##name##_i,
 #define TER(name, OP, TYPE, MODS, D, A, B, C, expr) VEC_##name, VEC_##name##_i, VEC_##name##_m,
-#define CMP(name, TYPE, CMP, A, expr) VEC_##name, VEC_##name##_i,
+#define CMP(name, TYPE, C, A, expr) VEC_##name, VEC_##name##_i,
+#define CMPZ(name, TYPE, C, A, expr) VEC_##name, VEC_##name##_i,
 #define UNV(name, OP, TYPE, MODS, T, call) VEC_##name,
 #define BINV(name, OP, TYPE, MODS, T, call) VEC_##name,
 #include "cuse_dev/backend/soft/interp/fast.def"
@@ -56,5 +57,9 @@ extern const interp_fn interp_vec_avx512[VEC_COUNT];
 
 /** interp_vec_handlers() - the best table that this CPU runs. */
 const interp_fn *interp_vec_handlers(void);
+
+/** interp_prepare_with() - interp_prepare() for a given table; every table is tested that way. */
+int interp_prepare_with(const struct ir_unit *unit, const interp_fn *handlers,
+			struct simt_code **ret_code, char *err, size_t err_bytes);
 
 #endif

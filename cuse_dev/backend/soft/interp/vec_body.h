@@ -38,9 +38,15 @@ static inline float cf(float f)
 	return f == f ? f : rt_f32(RT_NAN_F32);
 }
 
-static inline double cd(double d)
+/* The result d of operands x, y, z: a NaN is the first operand's that is one, quiet. */
+static inline double cd(double d, double x, double y, double z)
 {
-	return d == d ? d : rt_f64(RT_NAN_F64);
+	uint64_t n = RT_NAN_F64, quiet = 1ull << 51;
+
+	n = z != z ? rt_bits_f64(z) | quiet : n;
+	n = y != y ? rt_bits_f64(y) | quiet : n;
+	n = x != x ? rt_bits_f64(x) | quiet : n;
+	return d == d ? d : rt_f64(n);
 }
 
 static inline float Z(float f)
@@ -249,7 +255,60 @@ static inline uint32_t bits_of(const uint8_t *flags)
 		LANES { const A x = a[i]; const C z = c[i]; d[i] = (D)(expr); }                    \
 		DONE(D, in->d);                                                                    \
 	}
-#define CMP(name, TYPE, CMP, A, expr)                                                              \
+#ifdef __AVX512BW__
+/* Comparisons straight into masks. The immediates of vpcmp and vcmp, by name of enum ir_cmp. */
+enum { I_EQ = 0, I_LT = 1, I_LE = 2, I_NE = 4, I_GE = 5, I_GT = 6 };
+enum { F_EQ = _CMP_EQ_OQ, F_NE = _CMP_NEQ_OQ, F_LT = _CMP_LT_OQ, F_LE = _CMP_LE_OQ, F_GT = _CMP_GT_OQ,
+       F_GE = _CMP_GE_OQ, F_EQU = _CMP_EQ_UQ, F_NEU = _CMP_NEQ_UQ, F_LTU = _CMP_NGE_UQ,
+       F_LEU = _CMP_NGT_UQ, F_GTU = _CMP_NLE_UQ, F_GEU = _CMP_NLT_UQ, F_NUM = _CMP_ORD_Q,
+       F_NAN = _CMP_UNORD_Q };
+#define CMP_U16(a, b, c, k) (uint64_t)_mm512_cmp_epu16_mask(a, b, I_##c) << (k)
+#define CMP_S16(a, b, c, k) (uint64_t)_mm512_cmp_epi16_mask(a, b, I_##c) << (k)
+#define CMP_U32(a, b, c, k) (uint64_t)_mm512_cmp_epu32_mask(a, b, I_##c) << (k)
+#define CMP_S32(a, b, c, k) (uint64_t)_mm512_cmp_epi32_mask(a, b, I_##c) << (k)
+#define CMP_U64(a, b, c, k) (uint64_t)_mm512_cmp_epu64_mask(a, b, I_##c) << (k)
+#define CMP_S64(a, b, c, k) (uint64_t)_mm512_cmp_epi64_mask(a, b, I_##c) << (k)
+#define CMP_F32(a, b, c, k) \
+	(uint64_t)_mm512_cmp_ps_mask(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), F_##c) << (k)
+#define CMP_F64(a, b, c, k) \
+	(uint64_t)_mm512_cmp_pd_mask(_mm512_castsi512_pd(a), _mm512_castsi512_pd(b), F_##c) << (k)
+
+static inline __m512i flush_f32(__m512i v)
+{
+	__mmask16 normal = _mm512_test_epi32_mask(v, _mm512_set1_epi32(0x7f800000));
+
+	return _mm512_mask_and_epi32(v, (__mmask16)~normal, v, _mm512_set1_epi32((int)0x80000000));
+}
+
+static inline __m512i spread(uint64_t imm, size_t size)
+{
+	return size == 2 ? _mm512_set1_epi16((short)imm) : size == 4 ? _mm512_set1_epi32((int)imm) :
+	       _mm512_set1_epi64((long long)imm);
+}
+
+#define CMP_MASK(name, TYPE, C, A, PRE)                                                            \
+	static IN *op_##name(W *w, IN *in)                                                         \
+	{                                                                                          \
+		const uint8_t *a = w->regs + in->a, *b = w->regs + in->b;                          \
+		uint64_t p = 0;                                                                    \
+		for (uint32_t k = 0; k < sizeof(A) / 2; k++)                                       \
+			p |= CMP_##TYPE(PRE(_mm512_load_si512(a + 64 * k)),                        \
+					PRE(_mm512_load_si512(b + 64 * k)), C, k * (64 / sizeof(A))); \
+		return put_pred(w, in, (uint32_t)p);                                               \
+	}                                                                                          \
+	static IN *op_##name##_i(W *w, IN *in)                                                     \
+	{                                                                                          \
+		const uint8_t *a = w->regs + in->a;                                                \
+		__m512i b = PRE(spread(in->imm, sizeof(A)));                                       \
+		uint64_t p = 0;                                                                    \
+		for (uint32_t k = 0; k < sizeof(A) / 2; k++)                                       \
+			p |= CMP_##TYPE(PRE(_mm512_load_si512(a + 64 * k)), b, C, k * (64 / sizeof(A))); \
+		return put_pred(w, in, (uint32_t)p);                                               \
+	}
+#define CMP(name, TYPE, C, A, expr)  CMP_MASK(name, TYPE, C, A, )
+#define CMPZ(name, TYPE, C, A, expr) CMP_MASK(name, TYPE, C, A, flush_f32)
+#else
+#define CMP(name, TYPE, C, A, expr)                                                              \
 	static IN *op_##name(W *w, IN *in)                                                         \
 	{                                                                                          \
 		_Alignas(64) uint8_t f[LANES_N];                                                   \
@@ -266,6 +325,8 @@ static inline uint32_t bits_of(const uint8_t *flags)
 		LANES { const A x = a[i]; f[i] = (expr) ? 1 : 0; }                                 \
 		return put_pred(w, in, bits_of(f));                                                \
 	}
+#define CMPZ(name, TYPE, C, A, expr) CMP(name, TYPE, C, A, expr)
+#endif
 #define UNV(name, OP, TYPE, MODS, T, call)                                                         \
 	static IN *op_##name(W *w, IN *in)                                                         \
 	{                                                                                          \
@@ -300,24 +361,47 @@ BCAST(bcast_32, uint32_t)
 BCAST(bcast_64, uint64_t)
 
 /* d = c ? a : b */
-#define SELP(name, T)                                                                              \
-	static IN *op_##name(W *w, IN *in)                                                         \
+#ifdef __AVX512BW__
+static inline __m512i pick_16(uint32_t p, const uint8_t *a, const uint8_t *b)
+{
+	return _mm512_mask_loadu_epi16(_mm512_load_si512(b), p, a);
+}
+
+static inline __m512i pick_32(uint32_t p, const uint8_t *a, const uint8_t *b)
+{
+	return _mm512_mask_loadu_epi32(_mm512_load_si512(b), (__mmask16)p, a);
+}
+
+static inline __m512i pick_64(uint32_t p, const uint8_t *a, const uint8_t *b)
+{
+	return _mm512_mask_loadu_epi64(_mm512_load_si512(b), (__mmask8)p, a);
+}
+
+#define SELP(bits, T)                                                                              \
+	static IN *op_selp_##bits(W *w, IN *in)                                                    \
+	{                                                                                          \
+		const uint8_t *a = w->regs + in->a, *b = w->regs + in->b;                          \
+		uint8_t *d = (uint8_t *)DST(T, in->d);                                             \
+		uint32_t p = PRED(in->c);                                                          \
+		for (uint32_t k = 0; k < bits / 16; k++)                                           \
+			_mm512_store_si512(d + 64 * k, pick_##bits(p >> (k * (512 / bits)),        \
+								   a + 64 * k, b + 64 * k));       \
+		DONE(T, in->d);                                                                    \
+	}
+#else
+#define SELP(bits, T)                                                                              \
+	static IN *op_selp_##bits(W *w, IN *in)                                                    \
 	{                                                                                          \
 		const T *a = REG(const T, in->a), *b = REG(const T, in->b);                        \
-		T *d = REG(T, in->d);                                                              \
-		uint32_t p = PRED(in->c), m = w->full ? ~0u : w->mask;                             \
-		_Alignas(64) T t[LANES_N];                                                         \
-		memcpy(t, b, sizeof(t));                                                           \
-		blend(t, a, p, sizeof(T));                                                         \
-		if (m == ~0u)                                                                      \
-			memcpy(d, t, sizeof(t));                                                   \
-		else                                                                               \
-			blend(d, t, m, sizeof(T));                                                 \
-		return in + 1;                                                                     \
+		T *d = DST(T, in->d);                                                              \
+		const uint32_t p = PRED(in->c);                                                    \
+		LANES d[i] = p >> i & 1 ? a[i] : b[i];                                             \
+		DONE(T, in->d);                                                                    \
 	}
-SELP(selp_16, uint16_t)
-SELP(selp_32, uint32_t)
-SELP(selp_64, uint64_t)
+#endif
+SELP(16, uint16_t)
+SELP(32, uint32_t)
+SELP(64, uint64_t)
 
 static IN *op_lop3(W *w, IN *in)
 {
@@ -706,7 +790,8 @@ const interp_fn VEC_TABLE[VEC_COUNT] = {
 	[VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i,
 #define TER(name, OP, TYPE, MODS, D, A, B, C, expr) \
 	[VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i, [VEC_##name##_m] = op_##name##_m,
-#define CMP(name, TYPE, CMP, A, expr) [VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i,
+#define CMP(name, TYPE, C, A, expr) [VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i,
+#define CMPZ(name, TYPE, C, A, expr) [VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i,
 #define UNV(name, OP, TYPE, MODS, T, call) [VEC_##name] = op_##name,
 #define BINV(name, OP, TYPE, MODS, T, call) [VEC_##name] = op_##name,
 #include "cuse_dev/backend/soft/interp/fast.def"

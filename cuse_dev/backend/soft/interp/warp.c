@@ -457,7 +457,7 @@ const struct interp_inst *interp_call_indirect(struct interp_warp *w, const stru
 	leave_exclusive(w);
 	while (left) {
 		uint32_t lane = (uint32_t)__builtin_ctz(left), same = 0;
-		uint64_t va = interp_opnd(w, o, lane);
+		uint64_t va = interp_value(w, o, lane);
 		const struct interp_func *func = func_by_address(w->code, va);
 		struct interp_frame *f;
 
@@ -466,7 +466,7 @@ const struct interp_inst *interp_call_indirect(struct interp_warp *w, const stru
 					    "call of 0x%llx, which is no function",
 					    (unsigned long long)va);
 		for (uint32_t m = left; m; m &= m - 1)
-			if (interp_opnd(w, o, (uint32_t)__builtin_ctz(m)) == va)
+			if (interp_value(w, o, (uint32_t)__builtin_ctz(m)) == va)
 				same |= m & -m;
 		f = enter(w, in, func, same);
 		if (!f)

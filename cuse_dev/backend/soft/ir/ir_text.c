@@ -565,6 +565,20 @@ static struct ir_aux *need_aux(struct reader *r, struct ir_inst *in)
 	return in->aux;
 }
 
+/* A key: some are names of operations as well, so '=' must follow. */
+static bool accept_key(struct reader *r, const char *key)
+{
+	const char *p = r->p;
+
+	while (*p == ' ' || *p == '\t')
+		p++;
+	if (!is_word(r, key) || *p != '=')
+		return false;
+	next(r);
+	next(r);
+	return true;
+}
+
 /* One attribute, if the token starts one. */
 static bool read_attr(struct reader *r, struct ir_inst *in)
 {
@@ -578,20 +592,17 @@ static bool read_attr(struct reader *r, struct ir_inst *in)
 	FLAG_FIELDS(X)
 #undef X
 #define X(field, names)                                                                            \
-	if (accept_word(r, #field)) {                                                              \
-		want_punct(r, '=');                                                                \
+	if (accept_key(r, #field)) {                                                               \
 		in->field = enum_value(r, names);                                                  \
 		return true;                                                                       \
 	}
 	ENUM_FIELDS(X)
 #undef X
-	if (accept_word(r, "sub")) {
-		want_punct(r, '=');
+	if (accept_key(r, "sub")) {
 		in->sub = in->op == IR_OP_SREG ? sreg_value(r) : enum_value(r, sub_names(in->op));
 		return true;
 	}
-	if (accept_word(r, "off")) {
-		want_punct(r, '=');
+	if (accept_key(r, "off")) {
 		in->offset = (int64_t)want_number(r);
 		return true;
 	}

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#define HOST_GRACE_NS (5ull * 1000000000)
+
 typedef int command_fn(struct queue_stream *s, const void *cmd);
 
 static int run_nop(struct queue_stream *s, const struct vgpu_cmd_nop *c)
@@ -106,7 +108,7 @@ static int run_stream_wait(struct queue_stream *s, const struct vgpu_cmd_stream_
 static int run_host_call(struct queue_stream *s, const struct vgpu_cmd_host_call *c)
 {
 	struct vgpu_share_stream *share = s->share;
-	uint64_t until;
+	uint64_t until, now;
 	uint32_t word;
 
 	if (c->token <= atomic_load(&s->host_token) || c->token == UINT64_MAX)
@@ -119,12 +121,18 @@ static int run_host_call(struct queue_stream *s, const struct vgpu_cmd_host_call
 			queue_pause();
 		queue_spin_end(s->q);
 	}
-	for (;;) {
+	for (until = 0;;) {
 		word = __atomic_load_n(&share->host_word, __ATOMIC_SEQ_CST);
 		if (__atomic_load_n(&share->host_ack, __ATOMIC_ACQUIRE) >= c->token ||
 		    queue_stream_dead(s))
 			return 0;
-		queue_futex_wait(&share->host_word, word, 0);
+		/* A client that destroyed the stream may have forgotten the call, too. */
+		now = queue_now_ns();
+		if (!until && atomic_load(&s->closing))
+			until = now + HOST_GRACE_NS;
+		if (until && now >= until)
+			return 0;
+		queue_futex_wait(&share->host_word, word, until ? until - now : 0);
 	}
 }
 

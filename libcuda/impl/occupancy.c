@@ -15,8 +15,18 @@ static CUresult resident(struct cu_func *f, unsigned block_size, size_t dynamic,
 		.block_size = block_size,
 		.dynamic_shared = dynamic,
 	};
-	int r = link_call(f->module->ctx->dev->link, VGPU_OP_FUNC_OCCUPANCY, &req, sizeof(req));
+	struct vgpu_func_info info;
+	CUresult res = func_info(f, &info);
+	int r;
 
+	if (res != CUDA_SUCCESS)
+		return res;
+	/* A launch with more than the function was given leave for would be refused. */
+	if (dynamic > info.max_dynamic_shared) {
+		*ret_blocks = 0;
+		return CUDA_SUCCESS;
+	}
+	r = link_call(f->module->ctx->dev->link, VGPU_OP_FUNC_OCCUPANCY, &req, sizeof(req));
 	if (r < 0)
 		return cu_from_errno(r);
 	*ret_blocks = (int)req.blocks;

@@ -26,20 +26,17 @@
 #define WANT_FILES    131072 /* LIMIT_PROCESSES clients with all their pages */
 #define READY_SECONDS 10
 
-#ifndef VGPU_VERSION
-#define VGPU_VERSION "0.1.0"
-#endif
-
 /* Options that set a key of [daemon].  X(option, key, argument, help) */
-#define SETTINGS(X)                                                                   \
-	X("door", "door", "auto|cuse|fuse", "how the nodes are made (auto)")          \
-	X("log-level", "log_level", "LEVEL", "error, warning, notice, info or debug") \
-	X("node-dir", "node_dir", "DIR", "where the nodes appear (/dev)")             \
-	X("run-dir", "run_dir", "DIR", "where the lock file lies (/run/vgpu)")        \
-	X("worker", "worker", "PATH", "the worker program")                           \
-	X("user", "user", "NAME", "the user that workers become (vgpu, else nobody)") \
-	X("threads", "threads", "N", "compute threads per worker (0: one per CPU)")   \
-	X("overcommit", "overcommit", "lazy|strict", "whether devices may promise more than the host has")
+#define SETTINGS(X)                                                                                \
+	X("door", "door", "auto|cuse|fuse", "how the nodes are made (auto)")                       \
+	X("log-level", "log_level", "LEVEL", "error, warning, notice, info or debug")              \
+	X("node-dir", "node_dir", "DIR", "where the nodes appear (/dev)")                          \
+	X("run-dir", "run_dir", "DIR", "where the lock file lies (/run/vgpu)")                     \
+	X("worker", "worker", "PATH", "the worker program")                                        \
+	X("user", "user", "NAME", "the user that workers become (vgpu, else nobody)")              \
+	X("threads", "threads", "N", "compute threads per worker (0: one per CPU)")                \
+	X("overcommit", "overcommit", "lazy|strict",                                               \
+	  "whether devices may promise more than the host has")
 
 enum { OPT_CONFIG = 1000, OPT_DEVICE, OPT_FOREGROUND, OPT_VERSION, OPT_HELP };
 
@@ -102,7 +99,8 @@ static int parse(int argc, char **argv, struct arguments *a)
 			break;
 		case OPT_DEVICE:
 			if (a->devices == VGPU_MAX_DEVICES) {
-				log_error("--device=%s: at most %d devices", optarg, VGPU_MAX_DEVICES);
+				log_error("--device=%s: at most %d devices", optarg,
+					  VGPU_MAX_DEVICES);
 				return 1 + EXIT_USAGE;
 			}
 			a->device[a->devices++] = optarg;
@@ -110,7 +108,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 		case OPT_FOREGROUND:
 			break;
 		case OPT_VERSION:
-			printf("vgpu-cuse %s\n", VGPU_VERSION);
+			printf("vgpu-cuse %d.%d\n", VGPU_VERSION_MAJOR, VGPU_VERSION_MINOR);
 			return 1 + EXIT_SUCCESS;
 		case OPT_HELP:
 			help();

@@ -106,7 +106,8 @@ size_t console_read(struct backend_console *c, char *buf, size_t size, int *ret_
 
 			take(c, &rec, sizeof(rec));
 			if (done && (int)rec.stream != c->left_stream) {
-				c->head = head; /* the other stream's turn comes with the next call */
+				c->head =
+					head; /* the other stream's turn comes with the next call */
 				break;
 			}
 			c->left = rec.bytes;

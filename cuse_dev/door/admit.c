@@ -19,36 +19,35 @@
 
 #include "cuse_dev/door/share.h"
 
-/* Words of which only some bits may be set; most are pads, of which none may.  F(OP, field, bits) */
-#define FIELDS(F)                                              \
-	F(CTX_CREATE, ctx_create, pad, 0)                      \
-	F(CTX_DESTROY, ctx_destroy, pad, 0)                    \
-	F(CTX_STATUS, ctx_status, pad, 0)                      \
-	F(CTX_LIMIT, ctx_limit, pad, 0)                        \
-	F(CTX_LIMIT, ctx_limit, set, 1)                        \
-	F(BLOB_CREATE, blob_create, pad, 0)                    \
-	F(BLOB_DESTROY, blob_destroy, pad, 0)                  \
-	F(PHYS_CREATE, phys_create, pad, 0)                    \
-	F(PHYS_CREATE, phys_create, flags, VGPU_PHYS_FD | VGPU_PHYS_HOST) \
-	F(PHYS_RELEASE, phys_release, pad, 0)                  \
-	F(VA_MAP, va_map, pad, 0)                              \
-	F(MODULE_LOAD, module_load, pad, 0)                    \
-	F(MODULE_LOAD, module_load, flags, VGPU_MODULE_LENIENT_CC) \
-	F(MODULE_UNLOAD, module_unload, pad, 0)                \
-	F(MODULE_INFO, module_info, pad, 0)                    \
-	F(FUNC_GET, func_get, pad, 0)                          \
-	F(FUNC_SET, func_set, pad, 0)                          \
-	F(FUNC_OCCUPANCY, func_occupancy, pad, 0)              \
-	F(STREAM_CREATE, stream_create, pad, 0)                \
-	F(STREAM_DESTROY, stream_destroy, pad, 0)              \
-	F(EVENT_QUERY, event_query, pad, 0)                    \
+/* Words of which only some bits may be set; of pads, none.  F(OP, name, field, bits) */
+#define FIELDS(F)                                                                                  \
+	F(CTX_CREATE, ctx_create, pad, 0)                                                          \
+	F(CTX_DESTROY, ctx_destroy, pad, 0)                                                        \
+	F(CTX_STATUS, ctx_status, pad, 0)                                                          \
+	F(CTX_LIMIT, ctx_limit, pad, 0)                                                            \
+	F(CTX_LIMIT, ctx_limit, set, 1)                                                            \
+	F(BLOB_CREATE, blob_create, pad, 0)                                                        \
+	F(BLOB_DESTROY, blob_destroy, pad, 0)                                                      \
+	F(PHYS_CREATE, phys_create, pad, 0)                                                        \
+	F(PHYS_CREATE, phys_create, flags, VGPU_PHYS_FD | VGPU_PHYS_HOST)                          \
+	F(PHYS_RELEASE, phys_release, pad, 0)                                                      \
+	F(VA_MAP, va_map, pad, 0)                                                                  \
+	F(MODULE_LOAD, module_load, pad, 0)                                                        \
+	F(MODULE_LOAD, module_load, flags, VGPU_MODULE_LENIENT_CC)                                 \
+	F(MODULE_UNLOAD, module_unload, pad, 0)                                                    \
+	F(MODULE_INFO, module_info, pad, 0)                                                        \
+	F(FUNC_GET, func_get, pad, 0)                                                              \
+	F(FUNC_SET, func_set, pad, 0)                                                              \
+	F(FUNC_OCCUPANCY, func_occupancy, pad, 0)                                                  \
+	F(STREAM_CREATE, stream_create, pad, 0)                                                    \
+	F(STREAM_DESTROY, stream_destroy, pad, 0)                                                  \
+	F(EVENT_QUERY, event_query, pad, 0)                                                        \
 	F(HOST_DONE, host_done, pad, 0)
 
 static const struct {
 	uint32_t nr, offset, allowed;
 } fields[] = {
-#define F(NAME, name, field, bits) \
-	{ VGPU_OP_##NAME, offsetof(struct vgpu_##name, field), bits },
+#define F(NAME, name, field, bits) { VGPU_OP_##NAME, offsetof(struct vgpu_##name, field), bits },
 	FIELDS(F)
 #undef F
 };
@@ -161,12 +160,12 @@ struct pending *admit_ioctl(struct session *s, const struct admit_request *io)
 	if (r < 0)
 		goto refuse;
 	call = (struct session_request){ .answer = io->answer,
-				      .caller = io->caller,
-				      .desc = desc,
-				      .nr = nr,
-				      .reply_bytes = bytes,
-				      .arg = arg,
-				      .fd = fd };
+					 .caller = io->caller,
+					 .desc = desc,
+					 .nr = nr,
+					 .reply_bytes = bytes,
+					 .arg = arg,
+					 .fd = fd };
 	return session_call(s, &call);
 
 refuse:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * admit.h - every check that does not depend on the operation, made once, before the session sees it.
+ * admit.h - every check that does not depend on the operation, made once, ahead of the session.
  */
 #ifndef DOOR_ADMIT_H
 #define DOOR_ADMIT_H
@@ -13,8 +13,8 @@
 struct admit_request {
 	struct session_answer answer;
 	struct session_caller caller;
-	uint32_t cmd;	       /* as given to ioctl(2) */
-	const void *in;	       /* what the kernel copied in */
+	uint32_t cmd;		    /* as given to ioctl(2) */
+	const void *in;		    /* what the kernel copied in */
 	size_t in_bytes, out_bytes; /* what it copied in and will copy out */
 };
 

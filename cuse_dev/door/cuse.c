@@ -2,8 +2,9 @@
 /*
  * cuse.c - a real character device, made by the kernel through /dev/cuse.
  *
- * The node appears when the kernel has accepted our description of it, and goes with our descriptor.
- * Its permissions come from udev where there is one; until then, and without, from here.
+ * The node appears when the kernel has accepted our description of it, and goes with our
+ * descriptor. Its permissions come from udev where there is one; until then, and without, from
+ * here.
  */
 #include "cuse_dev/door/glue.h"
 

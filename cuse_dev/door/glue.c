@@ -93,8 +93,7 @@ void glue_open(fuse_req_t req, struct fuse_file_info *fi)
 	struct session *s;
 	int mode = fi->flags & O_ACCMODE, r;
 
-	r = mode > O_RDWR ? -EINVAL :
-			    session_open(d->front, d->device, &who, access_of[mode], &s);
+	r = mode > O_RDWR ? -EINVAL : session_open(d->front, d->device, &who, access_of[mode], &s);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;
@@ -139,8 +138,7 @@ void glue_read(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi
 	transfer(req, NULL, size, off, fi);
 }
 
-void glue_write(fuse_req_t req, const char *data, size_t size, off_t off,
-		struct fuse_file_info *fi)
+void glue_write(fuse_req_t req, const char *data, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	transfer(req, data, size, off, fi);
 }
@@ -149,11 +147,11 @@ void glue_ioctl(fuse_req_t req, uint32_t cmd, struct fuse_file_info *fi, unsigne
 		const void *in, size_t in_bytes, size_t out_bytes)
 {
 	struct admit_request io = { .answer = answer_to(req),
-				  .caller = caller_of(req),
-				  .cmd = cmd,
-				  .in = in,
-				  .in_bytes = in_bytes,
-				  .out_bytes = out_bytes };
+				    .caller = caller_of(req),
+				    .cmd = cmd,
+				    .in = in,
+				    .in_bytes = in_bytes,
+				    .out_bytes = out_bytes };
 
 	/* 32-bit callers and unrestricted ioctls would need the other side's pointers. */
 	if (flags & (FUSE_IOCTL_COMPAT | FUSE_IOCTL_UNRESTRICTED | FUSE_IOCTL_DIR)) {
@@ -168,8 +166,8 @@ void glue_ioctl(fuse_req_t req, uint32_t cmd, struct fuse_file_info *fi, unsigne
 void glue_init(struct fuse_conn_info *conn)
 {
 	/* Pipes cost more than they save for requests of a few hundred bytes. */
-	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-				  FUSE_CAP_SPLICE_MOVE);
+	conn->want &=
+		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	conn->max_background = 64;
 }
 

@@ -75,7 +75,7 @@ int share_open(uint32_t tid, const struct share_want *want, int *ret_fd)
 	if (want->fd < 0)
 		return -EBADF;
 	snprintf(path, sizeof(path), "/proc/%u/fd/%d", tid, want->fd);
-	/* The link's own mode says how the caller has it open; we must not turn reading into writing. */
+	/* The link's mode says how the caller has it open; reading must not turn into writing. */
 	if (lstat(path, &link) < 0)
 		return errno == ENOENT ? -EBADF : -ENOTSUP;
 	if (write && (link.st_mode & (S_IRUSR | S_IWUSR)) != (S_IRUSR | S_IWUSR))

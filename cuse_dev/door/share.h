@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 enum share_rule {
-	SHARE_READ,	  /* a memfd of at least this size, to read from once */
-	SHARE_SEALED,	  /* writable, sealed against shrink, grow and seals, of exactly this size */
+	SHARE_READ,   /* a memfd of at least this size, to read from once */
+	SHARE_SEALED, /* writable, sealed against shrink, grow and seals, of exactly this size */
 	SHARE_SEALED_ANY, /* the same, of any size */
 };
 

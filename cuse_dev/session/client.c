@@ -107,7 +107,8 @@ static void drop_shares(struct client *c, bool died)
 			job->died = died;
 		} else {
 			/* Pinned memory holds the program's own data: it stays while it is used. */
-			reap_job_add(job, c->share[i].fd, i >= SHARE_DEVICE0 ? c->share[i].bytes : 0);
+			reap_job_add(job, c->share[i].fd,
+				     i >= SHARE_DEVICE0 ? c->share[i].bytes : 0);
 		}
 		c->share[i].fd = -1;
 	}
@@ -134,8 +135,8 @@ void client_end(struct client *c)
 	}
 	drop_shares(c, false);
 	/*
-	 * Its worker cannot serve any more, so the memory is free now. Whoever opens the device after
-	 * the last close of this client must find it so; requests come in that order.
+	 * Its worker cannot serve any more, so the memory is free now. Whoever opens the device
+	 * after the last close of this client must find it so; requests come in that order.
 	 */
 	account_close(c);
 	if (!c->worker) {

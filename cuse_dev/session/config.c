@@ -327,7 +327,7 @@ static int device_section(struct reader *rd, const char *where, const char *sect
 	unsigned long n;
 
 	if (strncmp(section, "device ", 7) || number(section + 7, 10, VGPU_MAX_DEVICES - 1, &n)) {
-		log_error("%s: unknown section [%s]; there are [daemon] and [device 0] to [device %d]",
+		log_error("%s: unknown section [%s]; there are [daemon] and [device 0] to %d",
 			  where, section, VGPU_MAX_DEVICES - 1);
 		return -EINVAL;
 	}

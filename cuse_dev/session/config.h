@@ -24,23 +24,23 @@ enum config_overcommit { CONFIG_LAZY, CONFIG_STRICT };
 
 struct config_device {
 	char profile[32];
-	uint64_t memory;		/* bytes, 0: as the profile says */
-	uint32_t mode;			/* permission bits of the node */
-	gid_t group;			/* of the node, CONFIG_NO_GROUP: root's */
+	uint64_t memory;		 /* bytes, 0: as the profile says */
+	uint32_t mode;			 /* permission bits of the node */
+	gid_t group;			 /* of the node, CONFIG_NO_GROUP: root's */
 	uint32_t allow_uids, allow_gids; /* valid entries below; both 0: everybody */
 	uid_t allow_uid[CONFIG_MAX_IDS];
 	gid_t allow_gid[CONFIG_MAX_IDS];
-	uint64_t quota_memory;		/* bytes per uid, 0: none */
-	uint32_t quota_clients;		/* processes per uid, 0: none */
-	uint32_t library_cc;		/* 0: as the profile says */
-	char library_sonames[1024];	/* "": as the profile says */
+	uint64_t quota_memory;	    /* bytes per uid, 0: none */
+	uint32_t quota_clients;	    /* processes per uid, 0: none */
+	uint32_t library_cc;	    /* 0: as the profile says */
+	char library_sonames[1024]; /* "": as the profile says */
 };
 
 struct config {
 	enum config_door door;
 	enum log_level log_level;
 	enum config_overcommit overcommit;
-	uint32_t threads; /* compute threads per worker, 0: one per CPU allowed */
+	uint32_t threads;      /* compute threads per worker, 0: one per CPU allowed */
 	char worker[PATH_MAX]; /* "": beside the daemon or in the libexec directory */
 	char user[64];	       /* "": vgpu if it exists, else nobody */
 	char node_dir[PATH_MAX];

@@ -33,7 +33,7 @@ struct spawn;
 
 struct front_device {
 	const struct config_device *config;
-	struct vgpu_device_info info;	/* ready answers */
+	struct vgpu_device_info info; /* ready answers */
 	struct vgpu_device_attrs attrs;
 	uint64_t total, reserved; /* bytes */
 	uint64_t charged;	  /* bytes: sum of client->charged[] of this device */
@@ -45,11 +45,11 @@ struct front {
 	uint32_t device_count;
 	struct front_device device[VGPU_MAX_DEVICES];
 	struct client *clients[FRONT_CLIENT_BUCKETS]; /* by tgid; anonymous ones by nothing */
-	uint32_t client_count;	/* in clients[] */
-	uint32_t ending_count;	/* gone, but their worker is not reaped yet */
-	struct session *sessions; /* all open files */
+	uint32_t client_count;			      /* in clients[] */
+	uint32_t ending_count;			      /* gone, but their worker is not reaped yet */
+	struct session *sessions;		      /* all open files */
 	uint32_t session_count;
-	uint64_t last_session;	/* number of the newest */
+	uint64_t last_session; /* number of the newest */
 	uint64_t last_tag;
 	uint64_t strict_budget; /* bytes all clients together may be charged; overcommit=strict */
 	struct reap *reap;

@@ -14,14 +14,15 @@
 #define DRIVER_VERSION 13000
 #define DRIVER_STRING  "580.95.05"
 
-#define FEATURES_ALWAYS	 VGPU_FEATURE_VMM
-#define FEATURES_VISIBLE (VGPU_FEATURE_SHARED_PAGES | VGPU_FEATURE_EXPORT) /* they pass descriptors */
+#define FEATURES_ALWAYS VGPU_FEATURE_VMM
+#define FEATURES_VISIBLE                                                                           \
+	(VGPU_FEATURE_SHARED_PAGES | VGPU_FEATURE_EXPORT) /* they pass descriptors */
 
-#define UNIT		(2ull << 20)
-#define WINDOW_MIN	(1ull << 32)
-#define WINDOW_MAX	(1ull << 44)
-#define USER_TOP	(1ull << 47) /* addresses of a process end here */
-#define HOST_ARENA_MAX	(1ull << 43) /* half the largest window */
+#define UNIT	       (2ull << 20)
+#define WINDOW_MIN     (1ull << 32)
+#define WINDOW_MAX     (1ull << 44)
+#define USER_TOP       (1ull << 47) /* addresses of a process end here */
+#define HOST_ARENA_MAX (1ull << 43) /* half the largest window */
 
 static int check_window(const struct vgpu_hello *h)
 {
@@ -148,16 +149,16 @@ int frontop_call(struct session *s, const struct session_request *call)
 	int r;
 
 	switch (call->nr) {
-#define CASE(NAME, name)                                  \
-	case VGPU_OP_##NAME:                              \
-		r = op_##name(s, call->arg, call->fd);    \
+#define CASE(NAME, name)                                                                           \
+	case VGPU_OP_##NAME:                                                                       \
+		r = op_##name(s, call->arg, call->fd);                                             \
 		break
-	CASE(HELLO, hello);
-	CASE(DEVICE_INFO, device_info);
-	CASE(DEVICE_ATTRS, device_attrs);
-	CASE(MEM_INFO, mem_info);
-	CASE(SHARE, share);
-	CASE(BULK_BASE, bulk_base);
+		CASE(HELLO, hello);
+		CASE(DEVICE_INFO, device_info);
+		CASE(DEVICE_ATTRS, device_attrs);
+		CASE(MEM_INFO, mem_info);
+		CASE(SHARE, share);
+		CASE(BULK_BASE, bulk_base);
 #undef CASE
 	default:
 		r = -ENOTTY;

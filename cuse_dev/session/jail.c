@@ -19,9 +19,9 @@
 
 #include "cuse_dev/base/log.h"
 
-#define NOBODY	    65534
-#define SCRATCH	    "9" /* a descriptor for the time between clone and exec */
-#define SCRATCH_FD  9
+#define NOBODY	     65534
+#define SCRATCH	     "9" /* a descriptor for the time between clone and exec */
+#define SCRATCH_FD   9
 #define WORKER_FILES 16384 /* descriptors: one per exportable allocation, and few others */
 
 static const struct {
@@ -116,7 +116,8 @@ static int show(const char *path, const char *at, bool file)
 	}
 	if (mount(path, at, NULL, MS_BIND, NULL) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (mount(NULL, at, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+	if (mount(NULL, at, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) <
+	    0)
 		return -errno;
 	return 0;
 }
@@ -165,9 +166,9 @@ static int enter_root(const struct jail *j)
 	if (chdir("/tmp") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
 	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return -errno;
-	return mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0 ?
-		       -errno :
-		       0;
+	return mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int set_limits(void)
@@ -176,11 +177,8 @@ static int set_limits(void)
 		__rlimit_resource_t which;
 		rlim_t value;
 	} limits[] = {
-		{ RLIMIT_CORE, 0 },
-		{ RLIMIT_NOFILE, WORKER_FILES },
-		{ RLIMIT_MSGQUEUE, 0 },
-		{ RLIMIT_RTPRIO, 0 },
-		{ RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_CORE, 0 },   { RLIMIT_NOFILE, WORKER_FILES }, { RLIMIT_MSGQUEUE, 0 },
+		{ RLIMIT_RTPRIO, 0 }, { RLIMIT_MEMLOCK, 0 },
 	};
 	struct rlimit l;
 	size_t i;

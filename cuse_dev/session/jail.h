@@ -13,29 +13,29 @@
 #include <sys/types.h>
 
 /* The walls, in words for the log.  X(NAME, text) */
-#define JAIL_WALLS(X)                                                     \
-	X(USER, "an unprivileged user")                                   \
-	X(NO_NEW_PRIVS, "no new privileges")                              \
-	X(PID_NS, "its own process ids")                                  \
-	X(NET_NS, "an empty network")                                     \
-	X(IPC_NS, "its own System V objects")                             \
-	X(MOUNT_NS, "its own view of the file system")                    \
-	X(LIMITS, "resource limits")                                      \
-	X(OOM, "first in line when memory runs out (oom_score_adj 1000)") \
+#define JAIL_WALLS(X)                                                                              \
+	X(USER, "an unprivileged user")                                                            \
+	X(NO_NEW_PRIVS, "no new privileges")                                                       \
+	X(PID_NS, "its own process ids")                                                           \
+	X(NET_NS, "an empty network")                                                              \
+	X(IPC_NS, "its own System V objects")                                                      \
+	X(MOUNT_NS, "its own view of the file system")                                             \
+	X(LIMITS, "resource limits")                                                               \
+	X(OOM, "first in line when memory runs out (oom_score_adj 1000)")                          \
 	X(DEATH, "death with the daemon")
 
 enum jail_wall {
 #define X(NAME, text) JAIL_##NAME,
 	JAIL_WALLS(X)
 #undef X
-	JAIL_COUNT
+		JAIL_COUNT
 };
 
 #define JAIL_PROGRAM "/vgpu-worker" /* where the worker's binary lies in its private root */
 
 struct jail {
 	const char *program; /* the worker's binary on the host */
-	bool change_user; /* the daemon is root */
+	bool change_user;    /* the daemon is root */
 	uid_t uid;
 	gid_t gid;
 	uint32_t clone_flags; /* namespaces that may be had, CLONE_NEW* */
@@ -48,7 +48,8 @@ int jail_init(struct jail *j, const char *user);
 /** jail_probe() - tries all walls in a child; keeps what works in @j, returns the missing ones. */
 uint32_t jail_probe(struct jail *j);
 
-/** jail_clone() - fork(2), with its own process ids if @j has them. As fork, and *ret_pidfd in the parent. */
+/** jail_clone() - fork(2), with its own process ids if @j has them. As fork, and *ret_pidfd in the
+ * parent. */
 pid_t jail_clone(const struct jail *j, int *ret_pidfd);
 
 /**

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* lock.c - a file that holds our process id, with flock(2): the kernel lets go of it when we die. */
+/* lock.c - a file that holds our process id, with flock(2): the kernel lets go of it when we die.
+ */
 #include "cuse_dev/session/lock.h"
 
 #include <errno.h>
@@ -76,9 +77,9 @@ int lock_take(struct lock *l, const char *run_dir)
 		}
 		if (still_there(l)) {
 			n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-			r = ftruncate(l->fd, 0) < 0 || pwrite(l->fd, text, (size_t)n, 0) != n ?
-				    -errno :
-				    0;
+			r = ftruncate(l->fd, 0) < 0 || pwrite(l->fd, text, (size_t)n, 0) != n
+				    ? -errno
+				    : 0;
 			break;
 		}
 		close(l->fd);

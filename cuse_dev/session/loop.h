@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct loop {
 	int fd;
@@ -33,7 +33,8 @@ int loop_add(struct loop *l, struct loop_source *src, uint32_t events);
 int loop_change(struct loop *l, struct loop_source *src, uint32_t events);
 void loop_remove(struct loop *l, struct loop_source *src);
 
-/** loop_once() - wait for one event and handle it. 1 handled, 0 time over, -errno. -1 ms: for ever. */
+/** loop_once() - wait for one event and handle it. 1 handled, 0 time over, -errno. -1 ms: for ever.
+ */
 int loop_once(struct loop *l, int timeout_ms);
 /** loop_run() - until somebody sets stop. */
 int loop_run(struct loop *l);

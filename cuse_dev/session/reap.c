@@ -59,8 +59,8 @@ void reap_publish_death(int control_fd)
 		if (pwrite(control_fd, &word, sizeof(word), at) < 0)
 			break;
 		if (map != MAP_FAILED)
-			syscall(SYS_futex, &map->stream[i].done_word, FUTEX_WAKE, INT_MAX, NULL, NULL,
-				0);
+			syscall(SYS_futex, &map->stream[i].done_word, FUTEX_WAKE, INT_MAX, NULL,
+				NULL, 0);
 	}
 	if (map != MAP_FAILED)
 		munmap(map, bytes);

@@ -105,10 +105,9 @@ static int send_bulk(struct pending *p, const void *data)
 {
 	struct worker *w = p->worker;
 	struct wire_bulk bulk = { .offset = p->offset, .bytes = p->bytes };
-	struct wire_msg msg = { .kind = p->kind,
-				.tag = p->tag,
-				.device = p->device,
-				.payload_bytes = sizeof(bulk) };
+	struct wire_msg msg = {
+		.kind = p->kind, .tag = p->tag, .device = p->device, .payload_bytes = sizeof(bulk)
+	};
 	int slot = __builtin_ctz(~w->slots_used);
 
 	p->slot = slot;
@@ -234,8 +233,8 @@ static void reply_init(struct worker *w, struct pending *p, int32_t status)
 	worker_forget(p);
 	if (status >= 0)
 		return;
-	log_error("worker %d of process %u could not set up: %s", (int)w->pid,
-		  w->client->id.tgid, strerror(-status));
+	log_error("worker %d of process %u could not set up: %s", (int)w->pid, w->client->id.tgid,
+		  strerror(-status));
 }
 
 static int reply_call(struct pending *p, const struct wire_msg *msg, const void *payload)
@@ -290,6 +289,7 @@ bool session_interrupt(struct pending *p, bool dying)
 	}
 	/* Without memory for the message the worker finds out when the wait ends by itself. */
 	if (worker_send(p->worker, &msg, NULL, -1) < 0)
-		log_debug("a wait of process %u could not be cancelled", p->worker->client->id.tgid);
+		log_debug("a wait of process %u could not be cancelled",
+			  p->worker->client->id.tgid);
 	return true;
 }

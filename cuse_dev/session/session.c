@@ -70,7 +70,8 @@ static void leave(struct session *s)
 	client_put(c);
 }
 
-static int find_client(struct front *f, const struct session_caller *who, struct client **ret_client)
+static int find_client(struct front *f, const struct session_caller *who,
+		       struct client **ret_client)
 {
 	struct proc_id id = { 0 };
 	struct client *c;

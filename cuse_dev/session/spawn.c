@@ -70,7 +70,8 @@ static void child(const struct spawn *sp, int sock, char *const argv[])
 	plumb(sock, sp->program_fd);
 	missing = jail_enter(&sp->jail);
 	if (missing & ~sp->accept) {
-		complain("vgpu-cuse: error: a wall of the worker's jail fell after the daemon's start\n");
+		complain("vgpu-cuse: error: a wall of the worker's jail fell after the daemon's "
+			 "start\n");
 		_exit(EXIT_JAIL);
 	}
 	if (sp->jail.private_root)
@@ -143,8 +144,9 @@ static int find_program(struct spawn *sp, const char *program)
 	snprintf(sp->program, sizeof(sp->program), "%s/vgpu-worker", VGPU_LIBEXECDIR);
 	r = open_program(sp->program, &sp->program_fd);
 	if (r < 0)
-		log_error("no vgpu-worker beside the daemon nor at %s; say where with --worker=PATH",
-			  sp->program);
+		log_error(
+			"no vgpu-worker beside the daemon nor at %s; say where with --worker=PATH",
+			sp->program);
 	return r;
 }
 

@@ -2,9 +2,8 @@
 /*
  * worker.c - a worker from start to reaping.
  *
- *	worker_start ─▶ serving ─┬─ socket closed, nonsense, worker_kill ─▶ broken: all ENODEV, SIGKILL
- *	                         └─ process ended ──────────────────────────┬▶ reaped
- *	                                            broken, process ended ──┘
+ *	worker_start ─▶ serving ─┬─ socket closed, nonsense, worker_kill ─▶ broken: all ENODEV,
+ *SIGKILL └─ process ended ──────────────────────────┬▶ reaped broken, process ended ──┘
  */
 #include "cuse_dev/session/worker.h"
 
@@ -23,9 +22,9 @@
 #include "cuse_dev/base/log.h"
 #include "cuse_dev/session/spawn.h"
 
-#define SEND_BUFFER	(4 << 20)
-#define WINDOW_BASE	0x700000000000ull
-#define WINDOW_SIZE	(1ull << 40)
+#define SEND_BUFFER	 (4 << 20)
+#define WINDOW_BASE	 0x700000000000ull
+#define WINDOW_SIZE	 (1ull << 40)
 #define MESSAGES_AT_ONCE 32 /* of one worker before the others get their turn */
 
 #ifndef P_PIDFD
@@ -105,7 +104,8 @@ static void tell_end(const struct worker *w, const siginfo_t *si)
 		log_warn("worker %d of process %u ended with code %d; its client sees error 719",
 			 (int)w->pid, tgid, si->si_status);
 	else
-		log_warn("worker %d of process %u was ended by signal %d (%s); its client sees error 719",
+		log_warn("worker %d of process %u was ended by signal %d (%s); its client sees "
+			 "error 719",
 			 (int)w->pid, tgid, si->si_status, strsignal(si->si_status));
 }
 
@@ -234,12 +234,12 @@ static int receive(struct worker *w)
 	} else {
 		r = relay_reply(w, &m.head, m.payload);
 	}
-	if (r < 0) {
-		log_error("worker %d of process %u sent a message that fits no request (kind %u, op %#x, %zd bytes); ending it",
+	if (r == -EIO) {
+		log_error("worker %d of process %u sent a message that fits no request (kind %u, "
+			  "op %#x, %zd bytes); ending it",
 			  (int)w->pid, w->client->id.tgid, m.head.kind, m.head.op, n);
-		return r;
 	}
-	return 1;
+	return r < 0 ? r : 1;
 }
 
 static void on_socket(struct loop_source *src, uint32_t events)

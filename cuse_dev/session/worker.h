@@ -18,7 +18,7 @@ struct pending {
 	struct pending *next, **link; /* in worker->pending */
 	struct worker *worker;
 	struct session_answer answer;
-	bool answered;	/* interrupted; the worker's reply only corrects the account */
+	bool answered; /* interrupted; the worker's reply only corrects the account */
 	uint64_t tag;
 	enum wire_kind kind;
 	uint32_t nr, device;
@@ -42,9 +42,9 @@ struct outgoing {
 struct worker {
 	struct front *front;
 	struct client *client;
-	pid_t pid;		  /* 0: not a process of ours (tests) */
-	struct loop_source exit;  /* pidfd, -1 none */
-	struct loop_source sock;  /* -1 once broken */
+	pid_t pid;		 /* 0: not a process of ours (tests) */
+	struct loop_source exit; /* pidfd, -1 none */
+	struct loop_source sock; /* -1 once broken */
 	struct pending *pending;
 	uint32_t pending_count, waiting_count;
 	struct pending *waiting, **waiting_last;

@@ -9,8 +9,9 @@
 
 #define MIB (1ull << 20)
 
-class Account : public Protocol {
-protected:
+class Account : public Protocol
+{
+      protected:
 	/* start() - the worker of the process that owns @s. */
 	void start_worker(struct session *s)
 	{
@@ -292,7 +293,8 @@ TEST_F(Account, OpenFilesOfAProcess)
 	for (int i = 0; i < LIMIT_SESSIONS_PER_PROC; i++)
 		ASSERT_EQ(open_error(me), 0);
 	EXPECT_EQ(open_error(me), -EMFILE);
-	EXPECT_EQ(open_error({ other.pid(), me.uid, me.gid }), 0) << "another process is not concerned";
+	EXPECT_EQ(open_error({ other.pid(), me.uid, me.gid }), 0)
+		<< "another process is not concerned";
 }
 
 TEST_F(Account, OpenFilesOfAll)

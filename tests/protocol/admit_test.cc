@@ -82,8 +82,8 @@ TEST_F(Admit, LongStructWithZeroTailIsAnsweredWithZeroTail)
 	std::vector<unsigned char> in(sizeof(struct vgpu_mem_info) + 16);
 	Answer a;
 
-	raw(greeted(), sized(VGPU_OP_MEM_INFO, static_cast<uint32_t>(in.size())), in.data(), in.size(),
-	    in.size(), &a);
+	raw(greeted(), sized(VGPU_OP_MEM_INFO, static_cast<uint32_t>(in.size())), in.data(),
+	    in.size(), in.size(), &a);
 	EXPECT_EQ(a.error, 0);
 	ASSERT_EQ(a.bytes.size(), in.size());
 	for (size_t i = sizeof(struct vgpu_mem_info); i < in.size(); i++)
@@ -109,7 +109,8 @@ TEST_F(Admit, LargestPayloadIsAccepted)
 	std::vector<unsigned char> in(VGPU_MAX_PAYLOAD);
 	Answer a;
 
-	raw(greeted(), sized(VGPU_OP_MEM_INFO, VGPU_MAX_PAYLOAD), in.data(), in.size(), in.size(), &a);
+	raw(greeted(), sized(VGPU_OP_MEM_INFO, VGPU_MAX_PAYLOAD), in.data(), in.size(), in.size(),
+	    &a);
 	EXPECT_EQ(a.error, 0);
 	EXPECT_EQ(a.bytes.size(), in.size());
 }
@@ -129,11 +130,11 @@ TEST_F(Admit, EveryOperationNeedsHello)
 {
 	struct session *s = open();
 
-#define X(nr, NAME, name, where, since)                                               \
-	if (VGPU_OP_##NAME != VGPU_OP_HELLO) {                                        \
-		auto arg = std::make_unique<struct vgpu_##name>();                    \
-		memset(arg.get(), 0, sizeof(*arg));                                   \
-		EXPECT_EQ(call(s, VGPU_IOC_##NAME, arg.get()), EPROTO) << #NAME;      \
+#define X(nr, NAME, name, where, since)                                                            \
+	if (VGPU_OP_##NAME != VGPU_OP_HELLO) {                                                     \
+		auto arg = std::make_unique<struct vgpu_##name>();                                 \
+		memset(arg.get(), 0, sizeof(*arg));                                                \
+		EXPECT_EQ(call(s, VGPU_IOC_##NAME, arg.get()), EPROTO) << #NAME;                   \
 	}
 	VGPU_OPS(X)
 #undef X
@@ -178,7 +179,9 @@ struct Word {
 	uint32_t cmd, size, offset, bit;
 };
 
-class AdmitWord : public Protocol, public ::testing::WithParamInterface<Word> {};
+class AdmitWord : public Protocol, public ::testing::WithParamInterface<Word>
+{
+};
 
 TEST_P(AdmitWord, NonZeroIsInvalid)
 {
@@ -192,9 +195,11 @@ TEST_P(AdmitWord, NonZeroIsInvalid)
 	EXPECT_EQ(starts, 0);
 }
 
-#define WORD(NAME, name, field, bit)                                                              \
-	{ #NAME "_" #field, static_cast<uint32_t>(VGPU_IOC_##NAME), sizeof(struct vgpu_##name),   \
-	  offsetof(struct vgpu_##name, field), bit }
+#define WORD(NAME, name, field, bit)                                                               \
+	{                                                                                          \
+#NAME "_" #field, static_cast < uint32_t>(VGPU_IOC_##NAME),                        \
+			sizeof(struct vgpu_##name), offsetof(struct vgpu_##name, field), bit       \
+	}
 
 static const Word words[] = {
 	WORD(CTX_CREATE, ctx_create, pad, 1),

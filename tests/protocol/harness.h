@@ -17,6 +17,7 @@
 
 extern "C" {
 #include "cuse_dev/base/limits.h"
+#include "cuse_dev/base/log.h"
 #include "cuse_dev/door/admit.h"
 #include "cuse_dev/session/config.h"
 #include "cuse_dev/session/loop.h"
@@ -50,19 +51,24 @@ struct Received {
 };
 
 /** A process other than this one, to be a client. */
-class Process {
-public:
+class Process
+{
+      public:
 	Process();
 	~Process();
 	void end();
-	uint32_t pid() const { return static_cast<uint32_t>(pid_); }
+	uint32_t pid() const
+	{
+		return static_cast<uint32_t>(pid_);
+	}
 
-private:
+      private:
 	pid_t pid_;
 };
 
-class Protocol : public ::testing::Test {
-protected:
+class Protocol : public ::testing::Test
+{
+      protected:
 	void SetUp() override;
 	void TearDown() override;
 
@@ -70,7 +76,8 @@ protected:
 	void configure(const std::vector<std::string> &devices, const char *overcommit = "lazy");
 
 	struct session *open(uint32_t device = 0);
-	struct session *open_as(const struct session_caller &who, uint32_t device = 0, int access = 6);
+	struct session *open_as(const struct session_caller &who, uint32_t device = 0,
+				int access = 6);
 	int open_error(const struct session_caller &who, uint32_t device = 0, int access = 6);
 	void release(struct session *s);
 	/** greeted() - open and HELLO as this process, or as somebody else. */
@@ -95,7 +102,8 @@ protected:
 	{
 		raw(s, cmd, &arg, sizeof(T), sizeof(T), a);
 	}
-	void transfer(struct session *s, uint64_t offset, uint32_t bytes, const void *data, Answer *a);
+	void transfer(struct session *s, uint64_t offset, uint32_t bytes, const void *data,
+		      Answer *a);
 
 	/* The worker's side. worker: the socket, -1 before the first start. */
 	Received take();
@@ -118,7 +126,7 @@ protected:
 	int worker = -1;
 	int starts = 0;
 
-private:
+      private:
 	static int start(const struct spawn *sp, int sock, uint32_t tgid, pid_t *ret_pid,
 			 int *ret_pidfd);
 	struct config config_;

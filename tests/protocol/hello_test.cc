@@ -4,8 +4,9 @@
 
 #include <cerrno>
 
-class Hello : public Protocol {
-protected:
+class Hello : public Protocol
+{
+      protected:
 	static struct vgpu_hello good()
 	{
 		struct vgpu_hello h = {};
@@ -113,7 +114,8 @@ TEST_F(Hello, WindowLimits)
 
 		h.window_base = r.base;
 		h.window_size = r.size;
-		EXPECT_EQ(call(open(), VGPU_IOC_HELLO, &h), r.error) << std::hex << r.base << " " << r.size;
+		EXPECT_EQ(call(open(), VGPU_IOC_HELLO, &h), r.error)
+			<< std::hex << r.base << " " << r.size;
 	}
 }
 

@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-class Relay : public Protocol {
-protected:
+class Relay : public Protocol
+{
+      protected:
 	/* started() - a session whose worker serves. */
 	struct session *started()
 	{
@@ -250,9 +251,11 @@ TEST_F(Relay, DeathIsWrittenOnTheSharedPagesAndEmptiesTheArena)
 	close(dev);
 }
 
-class RelayNonsense : public Relay {
-protected:
-	/* refused() - the worker's message ended it: the waiting call got ENODEV, the socket is shut. */
+class RelayNonsense : public Relay
+{
+      protected:
+	/* refused() - the worker's message ended it: the waiting call got ENODEV, the socket is
+	 * shut. */
 	void refused(const Answer &a)
 	{
 		char c;
@@ -274,7 +277,8 @@ TEST_F(RelayNonsense, UnknownTag)
 	r.head.tag += 1000;
 	testing::internal::CaptureStderr();
 	reply_with(r, w);
-	EXPECT_NE(testing::internal::GetCapturedStderr().find("fits no request"), std::string::npos);
+	EXPECT_NE(testing::internal::GetCapturedStderr().find("fits no request"),
+		  std::string::npos);
 	refused(a);
 }
 
@@ -342,8 +346,9 @@ TEST_F(Relay, TransfersGoThroughTheBounceBuffer)
 	ASSERT_EQ(call(s, VGPU_IOC_BULK_BASE, &base), 0);
 	transfer(s, 64, static_cast<uint32_t>(text.size()), text.data(), &a);
 	Received init = take_init();
-	auto *bounce = static_cast<char *>(mmap(nullptr, WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES,
-						PROT_READ | PROT_WRITE, MAP_SHARED, init.fds[0], 0));
+	auto *bounce =
+		static_cast<char *>(mmap(nullptr, WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES,
+					 PROT_READ | PROT_WRITE, MAP_SHARED, init.fds[0], 0));
 	ASSERT_NE(bounce, MAP_FAILED);
 	Received r = take();
 	EXPECT_EQ(r.head.kind, static_cast<uint32_t>(WIRE_WRITE));

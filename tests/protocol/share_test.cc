@@ -10,8 +10,9 @@
 
 #define MIB2 (2ull << 20)
 
-class Share : public Protocol {
-protected:
+class Share : public Protocol
+{
+      protected:
 	int share(struct session *s, uint32_t kind, int fd, uint64_t size)
 	{
 		struct vgpu_share a = { kind, fd, size };
@@ -124,7 +125,8 @@ TEST_F(Share, ControlHasOneSize)
 {
 	int fd = memfd(VGPU_SHARE_CONTROL_BYTES + MIB2);
 
-	EXPECT_EQ(share(greeted(), VGPU_SHARE_CONTROL, fd, VGPU_SHARE_CONTROL_BYTES + MIB2), EINVAL);
+	EXPECT_EQ(share(greeted(), VGPU_SHARE_CONTROL, fd, VGPU_SHARE_CONTROL_BYTES + MIB2),
+		  EINVAL);
 	close(fd);
 }
 
@@ -167,7 +169,8 @@ TEST_F(Share, AfterTheWorkerHasStarted)
 
 TEST_F(Share, AllPagesReachTheWorkerInOrder)
 {
-	int control = memfd(VGPU_SHARE_CONTROL_BYTES), host_fd = memfd(MIB2), dev = memfd(1ull << 30);
+	int control = memfd(VGPU_SHARE_CONTROL_BYTES), host_fd = memfd(MIB2),
+	    dev = memfd(1ull << 30);
 	struct vgpu_ctx_create cc = {};
 	struct wire_init init;
 	struct session *s0, *s1;
@@ -194,8 +197,8 @@ TEST_F(Share, AllPagesReachTheWorkerInOrder)
 	EXPECT_STREQ(init.device[1].profile, "T4");
 	EXPECT_EQ(init.window_size, 1ull << 40) << "without a wish there is a default";
 	ASSERT_EQ(r.fds.size(), 4u);
-	const uint64_t sizes[] = { WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES, VGPU_SHARE_CONTROL_BYTES, MIB2,
-				   1ull << 30 };
+	const uint64_t sizes[] = { WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES, VGPU_SHARE_CONTROL_BYTES,
+				   MIB2, 1ull << 30 };
 	for (size_t i = 0; i < 4; i++) {
 		ASSERT_EQ(fstat(r.fds[i], &st), 0);
 		EXPECT_EQ(static_cast<uint64_t>(st.st_size), sizes[i]) << i;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* session_config_test.cc - the configuration file and --device: what is read, what is refused and how. */
+/* session_config_test.cc - the configuration file and --device: what is read, what is refused and
+ * how. */
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -12,8 +13,9 @@ extern "C" {
 #include "cuse_dev/session/config.h"
 }
 
-class Config : public ::testing::Test {
-protected:
+class Config : public ::testing::Test
+{
+      protected:
 	void SetUp() override
 	{
 		log_init("test", LOG_L_INFO);
@@ -45,7 +47,10 @@ protected:
 		log = testing::internal::GetCapturedStderr();
 		return r;
 	}
-	bool said(const char *text) { return log.find(text) != std::string::npos; }
+	bool said(const char *text)
+	{
+		return log.find(text) != std::string::npos;
+	}
 
 	struct config c;
 	std::string log;
@@ -79,13 +84,14 @@ TEST_F(Config, TheInstalledFileIsTheDefaults)
 
 TEST_F(Config, EveryKey)
 {
-	ASSERT_EQ(read("[daemon]\ndoor = fuse\nlog_level = debug\novercommit = strict\nthreads = 3\n"
-		       "worker = /x/w\nuser = nobody\nnode_dir = /n\nrun_dir = /r\n"
-		       "[device 0]\nprofile = T4\nmemory = 4G\nmode = 0660\ngroup = 44\n"
-		       "allow_uid = 1, 2 root\nallow_gid = 7\nquota_memory_per_uid = 512M\n"
-		       "quota_clients_per_uid = 9\nlibrary_cc = 12.1\nlibrary_sonames = liba,libb\n"
-		       "[device 1]\nprofile = L4\n"),
-		  0)
+	ASSERT_EQ(
+		read("[daemon]\ndoor = fuse\nlog_level = debug\novercommit = strict\nthreads = 3\n"
+		     "worker = /x/w\nuser = nobody\nnode_dir = /n\nrun_dir = /r\n"
+		     "[device 0]\nprofile = T4\nmemory = 4G\nmode = 0660\ngroup = 44\n"
+		     "allow_uid = 1, 2 root\nallow_gid = 7\nquota_memory_per_uid = 512M\n"
+		     "quota_clients_per_uid = 9\nlibrary_cc = 12.1\nlibrary_sonames = liba,libb\n"
+		     "[device 1]\nprofile = L4\n"),
+		0)
 		<< log;
 	EXPECT_EQ(c.door, CONFIG_DOOR_FUSE);
 	EXPECT_EQ(c.log_level, LOG_L_DEBUG);
@@ -114,7 +120,9 @@ struct Bad {
 	const char *text, *says;
 };
 
-class ConfigBad : public Config, public ::testing::WithParamInterface<Bad> {};
+class ConfigBad : public Config, public ::testing::WithParamInterface<Bad>
+{
+};
 
 TEST_P(ConfigBad, IsRefusedByName)
 {
@@ -160,7 +168,8 @@ TEST_F(Config, MissingFile)
 	testing::internal::CaptureStderr();
 	EXPECT_EQ(config_read(&c, "/nowhere/vgpu.conf", true), 0);
 	EXPECT_EQ(config_read(&c, "/nowhere/vgpu.conf", false), -EINVAL);
-	EXPECT_NE(testing::internal::GetCapturedStderr().find("/nowhere/vgpu.conf"), std::string::npos);
+	EXPECT_NE(testing::internal::GetCapturedStderr().find("/nowhere/vgpu.conf"),
+		  std::string::npos);
 }
 
 TEST_F(Config, DeviceOnTheCommandLine)
@@ -205,6 +214,7 @@ TEST(ConfigSize, Suffixes)
 	EXPECT_EQ(n, 2ull << 30);
 	EXPECT_EQ(config_size("16777215T", &n), 0);
 	EXPECT_EQ(config_size("16777216T", &n), -EINVAL);
-	for (const char *text : { "", "G", "-1", "1X", "1GG", " 1", "1.5G", "99999999999999999999" })
+	for (const char *text :
+	     { "", "G", "-1", "1X", "1GG", " 1", "1.5G", "99999999999999999999" })
 		EXPECT_EQ(config_size(text, &n), -EINVAL) << text;
 }

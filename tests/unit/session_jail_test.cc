@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* session_jail_test.cc - what a process in the jail is, and has not, as far as this host permits it. */
+/* session_jail_test.cc - what a process in the jail is, and has not, as far as this host permits
+ * it. */
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -16,8 +17,9 @@ extern "C" {
 #include "cuse_dev/session/jail.h"
 }
 
-class Jail : public ::testing::Test {
-protected:
+class Jail : public ::testing::Test
+{
+      protected:
 	void SetUp() override
 	{
 		log_init("test", LOG_L_ERROR);
@@ -42,15 +44,18 @@ protected:
 		waitpid(pid, &status, 0);
 		return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	}
-	bool has(enum jail_wall wall) const { return !(missing & 1u << wall); }
+	bool has(enum jail_wall wall) const
+	{
+		return !(missing & 1u << wall);
+	}
 
 	struct jail jail = {};
 	uint32_t missing = 0;
 	char program[4096] = {};
 };
 
-#define NEED(wall)              \
-	if (!has(JAIL_##wall)) \
+#define NEED(wall)                                                                                 \
+	if (!has(JAIL_##wall))                                                                     \
 	GTEST_SKIP() << jail_wall_text(JAIL_##wall) << ": not permitted here"
 
 TEST_F(Jail, WhatTheProbeFoundHolds)
@@ -97,7 +102,8 @@ TEST_F(Jail, TheFileSystemHasLibrariesOnly)
 	NEED(MOUNT_NS);
 	EXPECT_EQ(inside([] { return access("/usr", F_OK) ? 1 : 0; }), 0);
 	EXPECT_EQ(inside([] { return access(JAIL_PROGRAM, R_OK) ? 1 : 0; }), 0);
-	for (const char *path : { "/home", "/root", "/etc/passwd", "/dev/null", "/sys", "/var", "/run" })
+	for (const char *path :
+	     { "/home", "/root", "/etc/passwd", "/dev/null", "/sys", "/var", "/run" })
 		EXPECT_EQ(inside([path] { return access(path, F_OK) ? 0 : 1; }), 0) << path;
 }
 

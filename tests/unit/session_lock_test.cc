@@ -12,8 +12,9 @@ extern "C" {
 #include "cuse_dev/session/lock.h"
 }
 
-class Lock : public ::testing::Test {
-protected:
+class Lock : public ::testing::Test
+{
+      protected:
 	void SetUp() override
 	{
 		char name[] = "/tmp/vgpu-lock-XXXXXX";
@@ -40,8 +41,9 @@ TEST_F(Lock, TheSecondOneHearsWhoTheFirstIs)
 	ASSERT_EQ(lock_take(&a, dir.c_str()), 0);
 	testing::internal::CaptureStderr();
 	EXPECT_EQ(lock_take(&b, dir.c_str()), -EBUSY);
-	EXPECT_NE(testing::internal::GetCapturedStderr().find("process " + std::to_string(getpid())),
-		  std::string::npos);
+	EXPECT_NE(
+		testing::internal::GetCapturedStderr().find("process " + std::to_string(getpid())),
+		std::string::npos);
 	EXPECT_EQ(b.fd, -1);
 	lock_drop(&b);
 	lock_drop(&a);
@@ -70,5 +72,6 @@ TEST_F(Lock, ADirectoryThatCannotBe)
 
 	testing::internal::CaptureStderr();
 	EXPECT_LT(lock_take(&l, "/proc/nothing/here"), 0);
-	EXPECT_NE(testing::internal::GetCapturedStderr().find("/proc/nothing/here"), std::string::npos);
+	EXPECT_NE(testing::internal::GetCapturedStderr().find("/proc/nothing/here"),
+		  std::string::npos);
 }

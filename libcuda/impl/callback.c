@@ -194,10 +194,11 @@ static CUresult add(CUstream handle, CUhostFn host, CUstreamCallback status, voi
 	}
 	*c = (struct callback){ .host = host, .status = status, .stream = handle, .user = user };
 
+	/* Takes ctx->lock, under which t->lock may be taken. */
+	r = queue_order(q);
 	pthread_mutex_lock(&t->lock);
-	r = start(t);
 	if (!r)
-		r = queue_order(q);
+		r = start(t);
 	if (!r)
 		r = link_host_call(q->link, &c->token, &c->seq);
 	if (!r) {

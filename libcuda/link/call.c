@@ -72,22 +72,43 @@ int link_call(struct link_dev *dev, unsigned int op, void *arg, size_t size)
 	return r;
 }
 
+/*
+ * One transfer. The node of the CUSE door never sees the offset of a call (the kernel passes 0), so the
+ * place is said before, for the whole open file, and transfers take turns.
+ */
+static ssize_t transfer(struct link_dev *dev, uint64_t offset, void *buf, size_t bytes, bool writing)
+{
+	struct vgpu_bulk_base req = { .base = offset };
+	ssize_t n;
+	int r;
+
+	pthread_mutex_lock(&dev->bulk_lock);
+	do {
+		r = link_call_raw(dev, VGPU_OP_BULK_BASE, &req, sizeof(req));
+		if (r < 0) {
+			n = r;
+			break;
+		}
+		n = writing ? pwrite(dev->fd, buf, bytes, 0) : pread(dev->fd, buf, bytes, 0);
+		if (n < 0)
+			n = translate(errno);
+	} while (n == -EINTR);
+	pthread_mutex_unlock(&dev->bulk_lock);
+	return n;
+}
+
 int link_read(struct link_dev *dev, uint64_t offset, void *buf, size_t bytes)
 {
 	uint8_t *p = buf;
 
 	while (bytes) {
-		ssize_t n = pread(dev->fd, p, bytes, (off_t)offset);
+		ssize_t n = transfer(dev, offset, p, bytes, false);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return translate(errno);
-		if (!n)
-			return -EFAULT;
+		if (n <= 0)
+			return n ? (int)n : -EFAULT;
 		p += n;
-		offset += n;
-		bytes -= n;
+		offset += (uint64_t)n;
+		bytes -= (size_t)n;
 	}
 	return 0;
 }
@@ -97,17 +118,13 @@ int link_write(struct link_dev *dev, uint64_t offset, const void *buf, size_t by
 	const uint8_t *p = buf;
 
 	while (bytes) {
-		ssize_t n = pwrite(dev->fd, p, bytes, (off_t)offset);
+		ssize_t n = transfer(dev, offset, (void *)(uintptr_t)p, bytes, true);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return translate(errno);
-		if (!n)
-			return -EFAULT;
+		if (n <= 0)
+			return n ? (int)n : -EFAULT;
 		p += n;
-		offset += n;
-		bytes -= n;
+		offset += (uint64_t)n;
+		bytes -= (size_t)n;
 	}
 	return 0;
 }

@@ -84,6 +84,7 @@ static int open_node(struct link *l, const char *dir, uint32_t node, struct link
 	d->link = l;
 	d->node = node;
 	d->fd = link_fd_up(fd);
+	pthread_mutex_init(&d->bulk_lock, NULL);
 
 	/* The first node that opens decides that there is a use for the window. */
 	if (!l->window_size)

@@ -39,6 +39,7 @@ struct link_dev {
 	struct vgpu_device_attrs attrs;
 	uint8_t *arena;	      /* client's view of the device's memory; NULL without shared pages */
 	uint64_t arena_bytes;
+	pthread_mutex_t bulk_lock; /* link_read/link_write: the place belongs to the open file */
 };
 
 /* What a struct link_range is. */

@@ -304,6 +304,20 @@ static bool reached(const uint64_t *counter, uint64_t want)
 	return __atomic_load_n(counter, __ATOMIC_ACQUIRE) >= want;
 }
 
+/*
+ * What a host function did comes before what follows its stream's wait; the worker in between is out of the
+ * thread sanitizer's sight.
+ */
+#if defined(__SANITIZE_THREAD__)
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define SEEN_BY_WAITERS(s) __tsan_release(s)
+#define SEES_HOST_CALLS(s) __tsan_acquire(s)
+#else
+#define SEEN_BY_WAITERS(s) ((void)(s))
+#define SEES_HOST_CALLS(s) ((void)(s))
+#endif
+
 /* What is waited for: @seq done, or host token @token reached; NONE for one of them. */
 struct goal {
 	uint64_t seq, token;
@@ -453,9 +467,14 @@ int link_wait(struct link_stream *s, uint64_t seq, uint64_t timeout_ns)
 {
 	struct goal g = { .seq = seq, .token = NONE };
 
+	int r;
+
 	if (s->share)
-		return met(s, &g) ? 0 : wait_shared(s, &g, timeout_ns);
-	return reached(&s->done, seq) ? 0 : wait_reply(s, seq, NONE, timeout_ns);
+		r = met(s, &g) ? 0 : wait_shared(s, &g, timeout_ns);
+	else
+		r = reached(&s->done, seq) ? 0 : wait_reply(s, seq, NONE, timeout_ns);
+	SEES_HOST_CALLS(s);
+	return r;
 }
 
 uint32_t link_stream_error(struct link_stream *s)
@@ -503,6 +522,7 @@ int link_host_done(struct link_stream *s, uint64_t token)
 {
 	struct vgpu_host_done req = { .stream = s->handle, .token = token };
 
+	SEEN_BY_WAITERS(s);
 	if (!s->share)
 		return link_call(s->dev, VGPU_OP_HOST_DONE, &req, sizeof(req));
 	__atomic_store_n(&s->share->host_ack, token, __ATOMIC_RELEASE);

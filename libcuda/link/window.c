@@ -10,7 +10,12 @@
 
 #include "libcuda/link/internal.h"
 
+#if defined(__SANITIZE_THREAD__)
+/* Its shadow leaves few addresses, and the worker's libraries lie at the upper end of these. */
+#define WINDOW_BYTES (1ull << 38)
+#else
 #define WINDOW_BYTES (1ull << 40)
+#endif
 #define WINDOW_LEAST (1ull << 32)
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -37,8 +42,12 @@ static bool reserve(uint64_t base, uint64_t size)
 
 void link_window_reserve(struct link *l)
 {
-	/* Far from where the kernel puts programs, libraries, heap and stack; sanitizers differ. */
-	static const uint64_t bases[] = { 0x700000000000ull, 0x600000000000ull, 0x500000000000ull,
+	/* Far from where the kernel puts programs, libraries, heap and stack. */
+	static const uint64_t bases[] = {
+#if defined(__SANITIZE_THREAD__)
+					  0x7e8000000000ull,
+#endif
+					  0x700000000000ull, 0x600000000000ull, 0x500000000000ull,
 					  0x400000000000ull, 0x300000000000ull, 0x200000000000ull,
 					  0x7e0000000000ull,
 					  /* all there is where processes end at 512 GiB */

@@ -73,10 +73,25 @@ int cu_device_attr(const struct cu_device *dev, CUdevice_attribute attr, int fal
 
 static void fork_child(void)
 {
-	/* Only this thread lives on; the lock may be held by one that does not. */
-	process.forked = true;
 	if (process.link)
 		link_abandon(process.link);
+	if (process.initialised) {
+		process.forked = true;
+		return;
+	}
+	/* Only asked for memory so far: the child may begin anew. Of its threads only this one
+	 * lives on; the lock may have been held by another. */
+	pthread_mutex_init(&process.lock, NULL);
+	process.link = NULL;
+	process.device_count = 0;
+	process.devices_found = false;
+}
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void fork_setup(void)
+{
+	pthread_atfork(NULL, NULL, fork_child);
 }
 
 static void at_exit(void)
@@ -109,16 +124,22 @@ static CUresult open_error(int r)
 static void pick_devices(struct link *l)
 {
 	unsigned order[VGPU_MAX_DEVICES];
+	pthread_mutexattr_t recursive;
 	unsigned n = cu_visible_pick(l, getenv("CUDA_VISIBLE_DEVICES"), getenv("CUDA_DEVICE_ORDER"),
 				     order);
 
+	/* A value that the runtime stored in a context is destroyed by its own code, under the
+	 * lock. */
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
 	for (unsigned i = 0; i < n; i++) {
 		struct cu_device *d = &process.device[i];
 
 		d->link = l->dev[order[i]];
 		d->ordinal = (int)i;
-		pthread_mutex_init(&d->primary_lock, NULL);
+		pthread_mutex_init(&d->primary_lock, &recursive);
 	}
+	pthread_mutexattr_destroy(&recursive);
 	process.device_count = (int)n;
 }
 
@@ -138,7 +159,7 @@ CUresult cu_process_devices(void)
 			r = open_error(err);
 		} else {
 			pick_devices(process.link);
-			pthread_atfork(NULL, NULL, fork_child);
+			pthread_once(&fork_once, fork_setup);
 			process.devices_found = true;
 		}
 	}

@@ -160,7 +160,6 @@ struct pending *admit_ioctl(struct session *s, const struct admit_request *io)
 	if (r < 0)
 		goto refuse;
 	call = (struct session_request){ .answer = io->answer,
-					 .caller = io->caller,
 					 .desc = desc,
 					 .nr = nr,
 					 .reply_bytes = bytes,

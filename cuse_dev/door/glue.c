@@ -116,11 +116,11 @@ static void transfer(fuse_req_t req, const char *data, size_t size, off_t off,
 {
 	struct session *s = session_of(fi);
 	struct session_bulk bulk = { .answer = answer_to(req),
-				     .caller = caller_of(req),
 				     .offset = (uint64_t)off,
 				     .bytes = (uint32_t)size,
 				     .data = data };
-	int r = session_check_caller(s, &bulk.caller);
+	struct session_caller who = caller_of(req);
+	int r = session_check_caller(s, &who);
 
 	if (!r && !session_greeted(s))
 		r = -EPROTO;

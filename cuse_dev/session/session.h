@@ -45,7 +45,6 @@ struct session_answer {
 
 struct session_request {
 	struct session_answer answer;
-	struct session_caller caller;
 	const struct ops_desc *desc;
 	uint32_t nr;
 	uint32_t reply_bytes; /* what the caller has room for */
@@ -56,7 +55,6 @@ struct session_request {
 
 struct session_bulk {
 	struct session_answer answer;
-	struct session_caller caller;
 	uint64_t offset;
 	uint32_t bytes;
 	const void *data; /* to write; NULL to read */

@@ -22,7 +22,7 @@
 #include "cuse_dev/base/log.h"
 #include "cuse_dev/session/spawn.h"
 
-#define SEND_BUFFER	 (4 << 20)
+#define SEND_BUFFER	 (1 << 20)
 #define WINDOW_BASE	 0x700000000000ull
 #define WINDOW_SIZE	 (1ull << 40)
 #define MESSAGES_AT_ONCE 32 /* of one worker before the others get their turn */

@@ -204,7 +204,6 @@ void Protocol::transfer(struct session *s, uint64_t offset, uint32_t bytes, cons
 
 	*a = Answer();
 	bulk.answer = { &answers, a };
-	bulk.caller = me;
 	bulk.offset = offset;
 	bulk.bytes = bytes;
 	bulk.data = data;

@@ -236,6 +236,30 @@ TEST_F(Share, BlobFromAMemfd)
 	close(fd);
 }
 
+TEST_F(Share, BlobFromAnythingElse)
+{
+	struct session *s = greeted();
+	struct vgpu_blob_create b = {};
+	char name[] = "/tmp/vgpu-share-XXXXXX";
+	std::string fifo;
+
+	b.size = 16;
+	b.fd = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	EXPECT_EQ(call(s, VGPU_IOC_BLOB_CREATE, &b), EPERM) << "a file";
+	close(b.fd);
+	ASSERT_NE(mkdtemp(name), nullptr);
+	fifo = std::string(name) + "/fifo";
+	ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+	b.fd = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	alarm(10); /* opening a FIFO waits for its other end */
+	EXPECT_EQ(call(s, VGPU_IOC_BLOB_CREATE, &b), EPERM) << "a FIFO";
+	alarm(0);
+	close(b.fd);
+	unlink(fifo.c_str());
+	rmdir(name);
+	EXPECT_EQ(starts, 0);
+}
+
 TEST_F(Share, BlobWithoutAMemfd)
 {
 	struct vgpu_blob_create b = {};

@@ -320,3 +320,44 @@ block
 		EXPECT_EQ(~0u, words()[128 + i]) << i;
 	}
 }
+
+// A callee entered by some lanes is "full" with them; the others' stale registers must not be used.
+TEST_F(Control, CalleeOfSomeLanesStoresOnlyTheirs)
+{
+	load(R"(
+unit shared=128 params=8 depth=2
+func "k" frame=16 regs u32 u64 u32 pred
+block
+	sreg u32 sub=%tid.x %0 =
+	ld u64 u64 space=param %1 = 0
+	mad.wide u32 %1 = %0, 4, %1
+	shl u32 %2 = %0, 2
+	st u32 space=shared %2, 0
+	st u64 space=frame 0, %1
+	st u32 space=frame 8, %0
+	call args(0:8 8:4) func=1
+	setp u32 cmp=lt %3, _ = %0, 16, _
+	@%3 call args(0:8 8:4) func=1
+	ld u32 u32 space=shared %2 = %2
+	st u32 space=global off=256 %1, %2
+	exit
+func "f" frame=16 params(0:8 8:4) regs u64 u32 u32 u32
+block
+	ld u64 u64 space=frame %0 = 0
+	ld u32 u32 space=frame %1 = 8
+	ld u32 u32 space=global %2 = %0
+	add u32 %2 = %2, 1
+	st u32 space=global %0, %2
+	shl u32 %3 = %1, 2
+	ld u32 u32 space=shared %2 = %3
+	add u32 %2 = %2, 1
+	st u32 space=shared %3, %2
+	ret
+)");
+	memset(words(), 0, 512);
+	ASSERT_EQ(0u, run(kWindow)) << fault.what;
+	for (uint32_t i = 0; i < 32; i++) {
+		EXPECT_EQ(i < 16 ? 2u : 1u, words()[i]) << i;
+		EXPECT_EQ(i < 16 ? 2u : 1u, words()[64 + i]) << i;
+	}
+}

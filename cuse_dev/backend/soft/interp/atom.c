@@ -216,6 +216,30 @@ static bool exists(const struct ir_inst *ir)
 	}
 }
 
+/* The most common one by far: 32-bit integer addition. */
+static void add_u32(struct interp_warp *w, const struct interp_inst *in, uint8_t **p, bool plain)
+{
+	const struct interp_ext *x = in->ext;
+	const struct interp_opnd *b = &x->opnd[x->ir.nd + 1];
+	uint32_t *out = x->ir.nd && x->opnd[0].off != NO_REG ?
+				(uint32_t *)(w->regs + x->opnd[0].off) : NULL;
+
+	for (uint32_t m = w->mask; m; m &= m - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(m), *q = (uint32_t *)p[lane], old;
+		uint32_t v = b->off == NO_REG ? (uint32_t)b->imm :
+						((const uint32_t *)(w->regs + b->off))[lane];
+
+		if (plain) {
+			old = *q;
+			*q = old + v;
+		} else {
+			old = __atomic_fetch_add(q, v, __ATOMIC_SEQ_CST);
+		}
+		if (out)
+			out[lane] = old;
+	}
+}
+
 const struct interp_inst *interp_op_atom(struct interp_warp *w, const struct interp_inst *in)
 {
 	const uint8_t *shared = w->base.block->shared;
@@ -227,6 +251,11 @@ const struct interp_inst *interp_op_atom(struct interp_warp *w, const struct int
 		return NULL;
 	if (in->flags & INTERP_POLL)
 		w->polls++;
+	if (in->bytes == 4 && in->n == 1 && in->ext->ir.sub == IR_ATOM_ADD &&
+	    !ir_type_float(in->ext->ir.type) && in->space != IR_SPACE_GENERIC) {
+		add_u32(w, in, p, in->space == IR_SPACE_SHARED);
+		return in + 1;
+	}
 	for (uint32_t m = w->mask; m; m &= m - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(m);
 

@@ -167,6 +167,7 @@ extern const struct simt_tier interp_tier;
 void interp_code_destroy(struct simt_code *c);
 
 #define INTERP_BUDGET	 256 /* back edges between looks */
+#define INTERP_POLLS	 16 /* the same, after a yield while it seems to wait */
 #define INTERP_ROUNDS	 4   /* looks until other lanes of the warp get a turn */
 #define INTERP_EXCLUSIVE 1024
 #define INTERP_SLOT	 32u /* local memory that each call takes at least, so that recursion ends */

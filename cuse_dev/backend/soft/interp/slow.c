@@ -199,6 +199,49 @@ static void tids(const struct interp_warp *w, uint32_t axis, uint64_t v[LANES_N]
 	}
 }
 
+/* The ones every kernel begins with; false: another one, or a shape that is not so simple. */
+static bool sreg_simple(const struct interp_warp *w, enum ir_sreg s, uint32_t *d)
+{
+	const struct backend_launch *l = w->base.grid->launch;
+	bool flat = l->block[1] == 1 && l->block[2] == 1;
+	uint32_t v = 0, step = 0;
+
+	switch (s) {
+	case IR_SREG_TID_X:
+		if (!flat)
+			return false;
+		v = w->base.index * SIMT_LANES;
+		step = 1;
+		break;
+	case IR_SREG_TID_Y:
+	case IR_SREG_TID_Z:
+		if (!flat)
+			return false;
+		break;
+	case IR_SREG_LANEID:
+		step = 1;
+		break;
+	case IR_SREG_NTID_X:
+	case IR_SREG_NTID_Y:
+	case IR_SREG_NTID_Z:
+	case IR_SREG_CTAID_X:
+	case IR_SREG_CTAID_Y:
+	case IR_SREG_CTAID_Z:
+	case IR_SREG_NCTAID_X:
+	case IR_SREG_NCTAID_Y:
+	case IR_SREG_NCTAID_Z:
+	case IR_SREG_WARPID:
+	case IR_SREG_NWARPID:
+		v = (uint32_t)uniform_value(w, s, 0);
+		break;
+	default:
+		return false;
+	}
+	for (uint32_t i = 0; i < LANES_N; i++)
+		d[i] = v + step * i;
+	return true;
+}
+
 const struct interp_inst *interp_op_sreg(struct interp_warp *w, const struct interp_inst *in)
 {
 	const struct interp_ext *x = in->ext;
@@ -206,6 +249,8 @@ const struct interp_inst *interp_op_sreg(struct interp_warp *w, const struct int
 	uint64_t v[LANES_N];
 
 	if (in->d == NO_REG)
+		return in + 1;
+	if (w->full && x->opnd[0].bits == 32 && sreg_simple(w, s, (uint32_t *)(w->regs + in->d)))
 		return in + 1;
 	if (s <= IR_SREG_TID_Z) {
 		tids(w, s - IR_SREG_TID_X, v);

@@ -608,15 +608,40 @@ static IN *op_vote(W *w, IN *in)
 
 enum shape { SHAPE_FAULT, SHAPE_ANY, SHAPE_ROW, SHAPE_ONE };
 
+/* Lane i: all ones when it runs. */
+#define RUNS(i) (0 - (uint64_t)(w->mask >> (i) & 1))
+
+/* Shared memory through 32-bit registers. */
+static inline enum shape shared_shape(W *w, IN *in, uint32_t size, uint8_t **ret)
+{
+	const uint32_t *s = REG(const uint32_t, in->a);
+	uint32_t total = w->base.grid->shared_bytes, off = (uint32_t)in->imm, max = total - size, wrong = 0;
+	uint8_t *base = w->base.block->shared, *none = w->dummy;
+
+	if (in->flags & INTERP_ADDR0) {
+		if (in->imm > total || size > total - in->imm || in->imm % size)
+			return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
+		ret[0] = base + in->imm;
+		return SHAPE_ONE;
+	}
+	LANES wrong |= (uint32_t)RUNS(i) & ((s[i] + off > max) | ((s[i] + off) & (size - 1)));
+	if (total < size || wrong)
+		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
+	LANES ret[i] = w->mask >> i & 1 ? base + (uint32_t)(s[i] + off) : none;
+	return SHAPE_ANY;
+}
+
 /*
- * Where the lanes' accesses go. ROW: lane i at ret[0] + i * size, all lanes run. ONE: all at
- * ret[0]. ANY: ret[i] for each lane, the dummy for those that do not run.
+ * Where the lanes' accesses go. ROW: lane i at ret[0] + i * size, all 32 lanes run. ONE: all that
+ * run at ret[0]. ANY: ret[i] for each lane, the dummy for those that do not run. A frame can be
+ * full with lanes that do not run: only the mask counts here.
  */
 static inline enum shape shape_of(W *w, IN *in, uint32_t size, uint8_t **ret)
 {
 	const struct simt_grid *g = w->base.grid;
 	const uint64_t *a;
 	uint64_t first, step, bad = 0, low, limit;
+	uint8_t *none = w->dummy;
 
 	w->cur = in;
 	if (in->space == IR_SPACE_PARAM && (in->flags & INTERP_ADDR0)) {
@@ -624,59 +649,102 @@ static inline enum shape shape_of(W *w, IN *in, uint32_t size, uint8_t **ret)
 		ret[0] = (uint8_t *)g->params + in->imm;
 		return SHAPE_ONE;
 	}
-	if (in->space == IR_SPACE_SHARED && !(in->flags & INTERP_ADDR64)) {
-		const uint32_t *s = REG(const uint32_t, in->a);
-		uint32_t total = w->base.block->grid->shared_bytes, off = (uint32_t)in->imm;
-
-		if (in->flags & INTERP_ADDR0) {
-			if (in->imm > total || size > total - in->imm || in->imm % size)
-				return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-			ret[0] = w->base.block->shared + in->imm;
-			return SHAPE_ONE;
-		}
-		if (total >= size) {
-			uint32_t max = total - size, wrong = 0;
-			uint8_t *base = w->base.block->shared;
-
-			if (w->full || w->mask == ~0u) {
-				LANES wrong |= (s[i] + off > max) | ((s[i] + off) & (size - 1));
-				if (!wrong) {
-					LANES ret[i] = base + (uint32_t)(s[i] + off);
-					return SHAPE_ANY;
-				}
-			}
-		}
-		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-	}
-	if (in->space > IR_SPACE_CONST || (in->flags & (INTERP_ADDR64 | INTERP_ADDR0)) != INTERP_ADDR64 ||
-	    !(w->mask == ~0u || w->full) || w->base.lanes != ~0u || w->base.exited)
+	if (in->space == IR_SPACE_SHARED && !(in->flags & INTERP_ADDR64))
+		return shared_shape(w, in, size, ret);
+	if (in->space > IR_SPACE_CONST || !(in->flags & INTERP_ADDR64))
 		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
 
-	/* All 32 lanes run on 64-bit window addresses. */
 	a = REG(const uint64_t, in->a);
 	low = g->window_base;
 	limit = g->window_size - size;
-	first = a[0] + in->imm;
-	step = a[1] - a[0];
-	if (step == size || step == 0) {
-		uint64_t last = first + step * (LANES_N - 1);
+	if (w->mask == ~0u) {
+		first = a[0] + in->imm;
+		step = a[1] - a[0];
+		if (step == size || step == 0) {
+			uint64_t last = first + step * (LANES_N - 1);
 
-		LANES bad |= a[i] ^ (a[0] + i * step);
-		if (!bad && first - low <= limit && last - low <= limit && !(first & (size - 1))) {
-			ret[0] = (uint8_t *)first;
-			return step ? SHAPE_ROW : SHAPE_ONE;
+			LANES bad |= a[i] ^ (a[0] + i * step);
+			if (!bad && first - low <= limit && last - low <= limit && !(first & (size - 1))) {
+				ret[0] = (uint8_t *)first;
+				return step ? SHAPE_ROW : SHAPE_ONE;
+			}
+			bad = 0;
 		}
-		bad = 0;
 	}
-	LANES bad |= (uint64_t)(a[i] + in->imm - low > limit) | ((a[i] + in->imm) & (size - 1));
+	LANES bad |= RUNS(i) & ((uint64_t)(a[i] + in->imm - low > limit) | ((a[i] + in->imm) & (size - 1)));
 	if (bad)
 		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-	LANES ret[i] = (uint8_t *)(a[i] + in->imm);
+	LANES ret[i] = w->mask >> i & 1 ? (uint8_t *)(a[i] + in->imm) : none;
 	return SHAPE_ANY;
 }
 
 /* The loads and stores must really happen, where shape_of() has allowed them. */
 #define BARRIER() __asm__ volatile("" ::: "memory")
+
+#ifdef __AVX512BW__
+/*
+ * One element of 4 or 8 bytes for 32 running lanes, by gathers: shared memory, and window addresses
+ * without a pattern. false: not that case, or something to complain about; nothing was loaded.
+ */
+static inline bool gather(W *w, IN *in, size_t size, void *dst)
+{
+	const struct simt_grid *g = w->base.grid;
+	__m512i off, max, v[4];
+
+	if (w->mask != ~0u || in->n != 1 || in->d == NO_REG)
+		return false;
+	if (in->space == IR_SPACE_SHARED && !(in->flags & (INTERP_ADDR0 | INTERP_ADDR64))) {
+		const uint8_t *base = w->base.block->shared;
+		__mmask16 bad = 0;
+
+		if (g->shared_bytes < size)
+			return false;
+		off = _mm512_set1_epi32((int)in->imm);
+		max = _mm512_set1_epi32((int)(g->shared_bytes - size));
+		for (int k = 0; k < 2; k++) {
+			v[k] = _mm512_add_epi32(_mm512_load_si512(w->regs + in->a + 64 * k), off);
+			bad |= _mm512_cmpgt_epu32_mask(v[k], max) |
+			       _mm512_test_epi32_mask(v[k], _mm512_set1_epi32((int)size - 1));
+		}
+		if (bad)
+			return false;
+		for (int k = 0; size == 4 && k < 2; k++)
+			_mm512_store_si512((uint8_t *)dst + 64 * k, _mm512_i32gather_epi32(v[k], base, 1));
+		for (int k = 0; size == 8 && k < 4; k++) {
+			__m256i i = k & 1 ? _mm512_extracti64x4_epi64(v[k / 2], 1) :
+					    _mm512_castsi512_si256(v[k / 2]);
+
+			_mm512_store_si512((uint8_t *)dst + 64 * k, _mm512_i32gather_epi64(i, base, 1));
+		}
+		return true;
+	}
+	return false;
+}
+
+/* The same for addresses that shape_of() has found good. */
+static inline void gather_at(uint8_t *const *p, size_t size, void *dst)
+{
+	for (int k = 0; k < 4; k++) {
+		__m512i a = _mm512_loadu_si512(p + 8 * k);
+
+		if (size == 4)
+			_mm256_store_si256((__m256i *)((uint8_t *)dst + 32 * k),
+					   _mm512_i64gather_epi32(a, NULL, 1));
+		else
+			_mm512_store_si512((uint8_t *)dst + 64 * k, _mm512_i64gather_epi64(a, NULL, 1));
+	}
+}
+#endif
+
+#ifdef __AVX512BW__
+#define GATHER(M, T, w, in) \
+	(sizeof(M) == sizeof(T) && sizeof(M) >= 4 && gather(w, in, sizeof(M), (w)->regs + (in)->d))
+#define GATHER_AT(M, T, n, p, d) \
+	(sizeof(M) == sizeof(T) && sizeof(M) >= 4 && (n) == 1 && (gather_at(p, sizeof(M), d), true))
+#else
+#define GATHER(M, T, w, in)	 false
+#define GATHER_AT(M, T, n, p, d) false
+#endif
 
 /* Element e of the lanes; results of an access never overlap its address register. */
 #define LD(name, M, T)                                                                             \
@@ -684,7 +752,10 @@ static inline enum shape shape_of(W *w, IN *in, uint32_t size, uint8_t **ret)
 	{                                                                                          \
 		uint8_t *p[LANES_N];                                                               \
 		uint32_t n = in->n;                                                                \
-		enum shape shape = shape_of(w, in, n * (uint32_t)sizeof(M), p);                    \
+		enum shape shape;                                                                  \
+		if (GATHER(M, T, w, in))                                                           \
+			return in + 1;                                                             \
+		shape = shape_of(w, in, n * (uint32_t)sizeof(M), p);                               \
 		if (shape == SHAPE_FAULT)                                                          \
 			return NULL;                                                               \
 		w->polls += in->flags & INTERP_POLL ? 1 : 0;                                       \
@@ -699,6 +770,8 @@ static inline enum shape shape_of(W *w, IN *in, uint32_t size, uint8_t **ret)
 				M t[LANES_N];                                                      \
 				memcpy(t, p[0], sizeof(t));                                        \
 				LANES d[i] = (T)t[i];                                              \
+			} else if (shape == SHAPE_ANY && GATHER_AT(M, T, n, p, d)) {               \
+				;                                                                  \
 			} else if (shape == SHAPE_ANY) {                                           \
 				LANES d[i] = (T)((const M *)p[i])[e];                              \
 			} else {                                                                   \

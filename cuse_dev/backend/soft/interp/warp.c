@@ -282,6 +282,8 @@ const struct interp_inst *interp_look(struct interp_warp *w, uint32_t seg)
 
 	w->budget = INTERP_BUDGET;
 	w->rounds++;
+	if (w->base.released)
+		take_released(w);
 	if (cancelled(w)) {
 		w->stop = SIMT_FAULT;
 		return NULL;
@@ -296,12 +298,14 @@ const struct interp_inst *interp_look(struct interp_warp *w, uint32_t seg)
 			return resume(w, f, seg, true);
 		w->prefer = f;
 		w->prefer_seg = seg;
+		w->budget = INTERP_POLLS;
 		w->stop = SIMT_YIELD;
 		return NULL;
 	}
 	if ((polls && !w->waiting) || w->rounds >= INTERP_LONG / INTERP_BUDGET) {
 		w->rounds = 0;
 		w->polls = 0;
+		w->budget = polls ? INTERP_POLLS : INTERP_BUDGET;
 		leave_exclusive(w);
 		interp_wait(w, f, seg, w->mask);
 		w->stop = SIMT_YIELD;

@@ -182,6 +182,14 @@ CUresult impl_cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize, unsigned int
 	return CUDA_SUCCESS;
 }
 
+/* A module's managed variable has no such flag, and goes with its module. */
+static bool is_allocation(const struct link_range *r)
+{
+	return r->kind == LINK_DEVICE ||
+	       (r->kind == LINK_MANAGED &&
+		(r->flags & (CU_MEM_ATTACH_GLOBAL | CU_MEM_ATTACH_HOST)));
+}
+
 CUresult impl_cuMemFree_v2(CUdeviceptr dptr)
 {
 	struct link *l = cu_link();
@@ -190,8 +198,7 @@ CUresult impl_cuMemFree_v2(CUdeviceptr dptr)
 
 	if (!dptr)
 		return CUDA_SUCCESS;
-	if (link_map_find(&l->ranges, dptr, &r) < 0 || r.va != dptr ||
-	    (r.kind != LINK_DEVICE && r.kind != LINK_MANAGED))
+	if (link_map_find(&l->ranges, dptr, &r) < 0 || r.va != dptr || !is_allocation(&r))
 		return CUDA_ERROR_INVALID_VALUE;
 
 	/* What is queued may still use it. */

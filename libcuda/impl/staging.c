@@ -9,7 +9,8 @@
 #define SLOTS 32u
 
 struct staging {
-	uint64_t va; /* also our address of it */
+	uint64_t va;
+	bool here; /* it is at this address in this process, too */
 	struct slot {
 		struct queue *queue; /* reference; NULL: free */
 		uint64_t seq;
@@ -18,24 +19,25 @@ struct staging {
 
 static struct staging *create(struct cu_ctx *ctx)
 {
+	struct link_dev *dev = ctx->dev->link;
+	bool here = dev->link->host_fd >= 0;
+	/* Without shared pages device memory serves as well, written by the node. */
 	struct vgpu_mem_alloc req = {
 		.ctx = ctx->ctx,
-		.kind = VGPU_MEM_HOST,
+		.kind = here ? VGPU_MEM_HOST : VGPU_MEM_DEVICE,
 		.size = SLOTS * STAGING_BYTES,
 		.align = 4096,
 	};
-	struct link_dev *dev = ctx->dev->link;
 	struct vgpu_mem_free undo;
 	struct staging *st;
 
-	if (dev->link->host_fd < 0)
-		return NULL;
 	st = calloc(1, sizeof(*st));
 	if (!st)
 		return NULL;
+	st->here = here;
 	if (link_call(dev, VGPU_OP_MEM_ALLOC, &req, sizeof(req)) < 0)
 		goto free_staging;
-	if (link_pages_map_host(dev->link, req.va, req.size, req.arena_off) < 0)
+	if (here && link_pages_map_host(dev->link, req.va, req.size, req.arena_off) < 0)
 		goto free_memory;
 	st->va = req.va;
 	return st;
@@ -94,7 +96,7 @@ int staging_copy(struct queue *q, uint64_t dst, const void *src, uint64_t bytes)
 	struct staging *st;
 	struct slot *s;
 	uint64_t seq;
-	int r;
+	int r = 0;
 
 	if (bytes > STAGING_BYTES)
 		return 0;
@@ -105,8 +107,12 @@ int staging_copy(struct queue *q, uint64_t dst, const void *src, uint64_t bytes)
 	if (!s)
 		return 0;
 	cmd.src = st->va + (uint64_t)(s - st->slot) * STAGING_BYTES;
-	memcpy((void *)(uintptr_t)cmd.src, src, bytes);
-	r = queue_submit(q, &cmd.head, &seq);
+	if (st->here)
+		memcpy((void *)(uintptr_t)cmd.src, src, bytes);
+	else
+		r = link_write(q->ctx->dev->link, cmd.src, src, bytes);
+	if (!r)
+		r = queue_submit(q, &cmd.head, &seq);
 	pthread_mutex_lock(&q->ctx->lock);
 	s->seq = r < 0 ? 0 : seq;
 	pthread_mutex_unlock(&q->ctx->lock);
@@ -121,7 +127,8 @@ void staging_fini(struct cu_ctx *ctx)
 		return;
 	for (unsigned i = 0; i < SLOTS; i++)
 		queue_put(st->slot[i].queue);
-	link_pages_unmap(ctx->dev->link->link, st->va, SLOTS * STAGING_BYTES);
+	if (st->here)
+		link_pages_unmap(ctx->dev->link->link, st->va, SLOTS * STAGING_BYTES);
 	ctx->memory_priv = NULL;
 	free(st);
 }

@@ -162,8 +162,9 @@ static CUresult submit(struct cu_func *f, const struct launch *l, const uint32_t
 	} else {
 		/* A block may be longer (padding); a shorter one leaves the rest zero. */
 		memset(block, 0, layout->bytes);
-		memcpy(block, l->block_of_params,
-		       l->block_bytes < layout->bytes ? l->block_bytes : layout->bytes);
+		if (l->block_of_params)
+			memcpy(block, l->block_of_params,
+			       l->block_bytes < layout->bytes ? l->block_bytes : layout->bytes);
 	}
 	r = cu_stream_submit(s, &cmd.head, sizeof(cmd), block, layout->bytes, NULL);
 free_block:

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -303,4 +304,27 @@ TEST_F(Account, OpenFilesOfAll)
 	for (int i = 0; i < LIMIT_SESSIONS; i++)
 		ASSERT_EQ(open_error({ 0, 1001, 1 }), 0); /* invisible ones: a client each */
 	EXPECT_EQ(open_error({ 0, 1001, 1 }), -ENFILE);
+}
+
+TEST_F(Account, ProcessesOfAll)
+{
+	std::vector<std::unique_ptr<Process>> all;
+	struct rlimit files;
+
+	/* One descriptor watches each process. */
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur < LIMIT_PROCESSES + 64)
+		GTEST_SKIP() << "too few descriptors";
+	configure({});
+	for (int i = 0; i < LIMIT_PROCESSES; i++) {
+		all.push_back(std::make_unique<Process>());
+		ASSERT_EQ(open_error({ all.back()->pid(), 1001, 1 }), 0) << i;
+	}
+	EXPECT_EQ(open_error(me), -ENFILE);
+	EXPECT_EQ(open_error({ all[0]->pid(), 1001, 1 }), 0) << "one that is known may open more";
+	all[0]->end();
+	spin();
+	EXPECT_EQ(open_error(me), 0);
 }

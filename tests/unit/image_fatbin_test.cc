@@ -14,7 +14,8 @@ extern "C" {
 #include "cuse_dev/backend/soft/image/image.h"
 }
 
-namespace {
+namespace
+{
 
 enum Packing { PLAIN, LZ4P, ZSTDP };
 
@@ -45,7 +46,8 @@ std::string entry(uint16_t kind, uint32_t sm, const std::string &data, Packing p
 		flags = 0x2000;
 	} else if (packing == ZSTDP) {
 		packed.resize(ZSTD_compressBound(data.size()));
-		stored = (uint32_t)ZSTD_compress(&packed[0], packed.size(), data.data(), data.size(), 3);
+		stored = (uint32_t)ZSTD_compress(&packed[0], packed.size(), data.data(),
+						 data.size(), 3);
 		packed.resize(stored);
 		flags = 0x8000;
 	}
@@ -94,7 +96,10 @@ struct Pick {
 		if (!r)
 			target = image_target(text.text, text.bytes, &suffix);
 	}
-	~Pick() { free(r ? nullptr : text.text); }
+	~Pick()
+	{
+		free(r ? nullptr : text.text);
+	}
 };
 
 } // namespace
@@ -135,7 +140,8 @@ TEST(ImageFatbin, ArchitectureSpecificPtxRunsOnlyThere)
 
 TEST(ImageFatbin, ContainersMayFollowEachOther)
 {
-	std::string two = container(entry(2, 80, "x")) + std::string(8, '\0') + container(entry(1, 80, ptx(80)));
+	std::string two = container(entry(2, 80, "x")) + std::string(8, '\0') +
+			  container(entry(1, 80, ptx(80)));
 
 	EXPECT_EQ(80u, Pick(two, 90).target);
 }

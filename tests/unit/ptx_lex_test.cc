@@ -9,7 +9,8 @@ extern "C" {
 #include "cuse_dev/backend/soft/ptx/tree.h"
 }
 
-namespace {
+namespace
+{
 
 struct Lex {
 	std::string text;
@@ -73,7 +74,8 @@ TEST(PtxLex, FloatLiterals)
 
 TEST(PtxLex, BadLiteralsAreErrors)
 {
-	for (const char *t : { "18446744073709551616", "0x", "08", "12ab", "0f3F80", "0b2", "\"abc" }) {
+	for (const char *t :
+	     { "18446744073709551616", "0x", "08", "12ab", "0f3F80", "0b2", "\"abc" }) {
 		Lex l(t);
 
 		EXPECT_EQ(218u, l.err.code) << t;
@@ -148,7 +150,8 @@ TEST(PtxScan, FindsTheEndAndCountsLines)
 		const char *e = ptx_scan_braces(z.data(), z.data() + t.size(), &line, &start);
 
 		ASSERT_NE(nullptr, e) << pad;
-		EXPECT_EQ(std::string(" tail"), std::string(e, (size_t)(z.data() + t.size() - e))) << pad;
+		EXPECT_EQ(std::string(" tail"), std::string(e, (size_t)(z.data() + t.size() - e)))
+			<< pad;
 		EXPECT_EQ(5 + pad, line) << pad;
 		EXPECT_EQ(e - 1, pad ? start : e - 1) << pad;
 	}
@@ -161,6 +164,7 @@ TEST(PtxScan, NoEndIsNoEnd)
 		uint32_t line = 1;
 		const char *start = z.data();
 
-		EXPECT_EQ(nullptr, ptx_scan_braces(z.data(), z.data() + strlen(t), &line, &start)) << t;
+		EXPECT_EQ(nullptr, ptx_scan_braces(z.data(), z.data() + strlen(t), &line, &start))
+			<< t;
 	}
 }

@@ -6,7 +6,8 @@
 
 #include "unit/ptx_text.h"
 
-namespace {
+namespace
+{
 
 const struct ptx_var *var(const PtxModule &m, const char *name)
 {
@@ -26,7 +27,8 @@ TEST(PtxModule, VariablesAreLaidOutAligned)
 {
 	PtxModule m(std::string(ptx_head) +
 		    ".global .align 1 .b8 a[3];\n.visible .const .f64 b = 1.5;\n"
-		    ".global .attribute(.managed) .align 8 .b8 c[24];\n.global .align 128 .u32 d, e[2][3];\n"
+		    ".global .attribute(.managed) .align 8 .b8 c[24];\n.global .align 128 .u32 d, "
+		    "e[2][3];\n"
 		    ".extern .shared .align 16 .b8 dyn[];\n.shared .u32 s[4];\n");
 
 	ASSERT_EQ(0u, m.code) << m.err.text;
@@ -46,11 +48,13 @@ TEST(PtxModule, VariablesAreLaidOutAligned)
 
 TEST(PtxModule, InitialisersReachMemory)
 {
-	PtxModule m(std::string(ptx_head) +
-		    ".func f() { ret; }\n.global .u32 x[4] = {1, -1, 0x10};\n"
-		    ".global .f32 fl[2] = {1.0, 0f40000000};\n.global .u32 g2[2][2] = {{1},{2,3}};\n"
-		    ".global .u64 p[3] = {generic(x)+4, f, x-8};\n"
-		    ".global .align 8 .b8 m[8] = {0xff(x), 0xFF00(x), 7};\n.const .v2 .f32 v = {1.0, 2.0};\n");
+	PtxModule m(
+		std::string(ptx_head) +
+		".func f() { ret; }\n.global .u32 x[4] = {1, -1, 0x10};\n"
+		".global .f32 fl[2] = {1.0, 0f40000000};\n.global .u32 g2[2][2] = {{1},{2,3}};\n"
+		".global .u64 p[3] = {generic(x)+4, f, x-8};\n"
+		".global .align 8 .b8 m[8] = {0xff(x), 0xFF00(x), 7};\n.const .v2 .f32 v = {1.0, "
+		"2.0};\n");
 	void *mem = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct ptx_place place = { (uint64_t)(uintptr_t)mem, 0 };
 	struct ptx_error err;
@@ -119,7 +123,8 @@ TEST(PtxModule, DebugSectionsAndFilesAreSkipped)
 {
 	PtxModule m(std::string(ptx_head) +
 		    ".file 1 \"a{.cu\", 1, 2\n.section .debug_str {\n$L__info: .b8 95,0 // }\n}\n"
-		    ".pragma \"x\";\n.visible .entry k() { .loc 1 2 3, function_name $L__info, inlined_at 1 4 5\n"
+		    ".pragma \"x\";\n.visible .entry k() { .loc 1 2 3, function_name $L__info, "
+		    "inlined_at 1 4 5\n"
 		    "ret; }\n");
 
 	EXPECT_EQ(0u, m.code) << at(m.err) << m.err.text;
@@ -151,7 +156,8 @@ TEST(PtxModule, ErrorsHaveAPlace)
 
 TEST(PtxModule, BodiesAreNotReadWhenLoading)
 {
-	PtxUnit u(std::string(ptx_head) + ".entry bad() {\n  no_such_thing %r1;\n}\n.entry k() { ret; }\n");
+	PtxUnit u(std::string(ptx_head) +
+		  ".entry bad() {\n  no_such_thing %r1;\n}\n.entry k() { ret; }\n");
 
 	EXPECT_EQ(0u, u.code) << u.where();
 	PtxUnit b(std::string(ptx_head) + ".entry bad() {\n  no_such_thing %r1;\n}\n", "bad");

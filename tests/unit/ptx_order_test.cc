@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The order of blocks: after their predecessors, loops in one piece, whatever the order in the text.
+// The order of blocks: after their predecessors, loops in one piece, whatever the order in the
+// text.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,7 +10,8 @@
 
 #include "unit/ptx_text.h"
 
-namespace {
+namespace
+{
 
 /* label -> position, in the only function */
 std::map<std::string, uint32_t> positions(const PtxUnit &u)
@@ -43,8 +45,9 @@ TEST(PtxOrder, ExitsOfALoopComeAfterIt)
 
 TEST(PtxOrder, JoinsComeAfterBothArms)
 {
-	PtxUnit u(ptx_kernel("@%p1 bra A; bra B;\nJ: add.u32 %r1,%r1,1; ret;\nA: add.u32 %r1,%r1,2; bra J;\n"
-			     "B: add.u32 %r1,%r1,3; bra J;"));
+	PtxUnit u(ptx_kernel(
+		"@%p1 bra A; bra B;\nJ: add.u32 %r1,%r1,1; ret;\nA: add.u32 %r1,%r1,2; bra J;\n"
+		"B: add.u32 %r1,%r1,3; bra J;"));
 	auto at = positions(u);
 
 	ASSERT_EQ(0u, u.code) << u.where();
@@ -54,7 +57,8 @@ TEST(PtxOrder, JoinsComeAfterBothArms)
 
 TEST(PtxOrder, UnreachableBlocksAreGone)
 {
-	PtxUnit u(ptx_kernel("bra E;\nDEAD: add.u32 %r1,%r1,1; bra DEAD;\nE: add.u32 %r1,%r1,1; ret;"));
+	PtxUnit u(ptx_kernel(
+		"bra E;\nDEAD: add.u32 %r1,%r1,1; bra DEAD;\nE: add.u32 %r1,%r1,1; ret;"));
 
 	ASSERT_EQ(0u, u.code) << u.where();
 	EXPECT_EQ(0u, positions(u).count("DEAD")) << u.ir();
@@ -62,7 +66,8 @@ TEST(PtxOrder, UnreachableBlocksAreGone)
 
 TEST(PtxOrder, RandomGraphsKeepEveryForwardEdgeForward)
 {
-	/* edges go to larger numbers (any way) or back to a block that dominates: as compilers make them */
+	/* edges go to larger numbers (any way) or back to a block that dominates: as compilers make
+	 * them */
 	std::mt19937 rng(1);
 
 	for (int round = 0; round < 200; round++) {
@@ -80,18 +85,21 @@ TEST(PtxOrder, RandomGraphsKeepEveryForwardEdgeForward)
 			if (i == n - 1)
 				body += l + "ret;\n";
 			else
-				body += l + "@%p1 bra L" + std::to_string(std::min(a, n - 1)) + "; bra L" +
-					std::to_string(std::min(b, n - 1)) + ";\n";
+				body += l + "@%p1 bra L" + std::to_string(std::min(a, n - 1)) +
+					"; bra L" + std::to_string(std::min(b, n - 1)) + ";\n";
 		}
 		PtxUnit u(ptx_kernel(body));
 		ASSERT_EQ(0u, u.code) << u.where();
 		const struct ir_func *f = u.u->funcs[0];
 
 		for (uint32_t i = 0; i < f->nblocks; i++) {
-			if (f->blocks[i].term == IR_TERM_JUMP || f->blocks[i].term == IR_TERM_BRANCH)
+			if (f->blocks[i].term == IR_TERM_JUMP ||
+			    f->blocks[i].term == IR_TERM_BRANCH) {
 				ASSERT_LT(i, f->blocks[i].target[0]) << u.ir();
-			if (f->blocks[i].term == IR_TERM_BRANCH)
+			}
+			if (f->blocks[i].term == IR_TERM_BRANCH) {
 				ASSERT_LT(i, f->blocks[i].target[1]) << u.ir();
+			}
 		}
 		EXPECT_EQ("", u.verify());
 	}

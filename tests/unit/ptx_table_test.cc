@@ -28,7 +28,8 @@ TEST(PtxTable, EveryModifierIsFoundWhereItStands)
 
 		EXPECT_EQ(i, ptx_mod_find(text, strlen(text))) << text;
 		if (i) {
-			EXPECT_LT(strcmp(ptx_mod_info((enum ptx_mod)(i - 1))->text, text), 0) << text;
+			EXPECT_LT(strcmp(ptx_mod_info((enum ptx_mod)(i - 1))->text, text), 0)
+				<< text;
 		}
 	}
 }

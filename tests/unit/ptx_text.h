@@ -25,7 +25,10 @@ struct PtxModule {
 		memcpy(copy, text.data(), text.size());
 		code = ptx_module_load(copy, text.size(), &m, &err);
 	}
-	~PtxModule() { ptx_module_unload(code ? nullptr : m); }
+	~PtxModule()
+	{
+		ptx_module_unload(code ? nullptr : m);
+	}
 	PtxModule(const PtxModule &) = delete;
 	PtxModule &operator=(const PtxModule &) = delete;
 };
@@ -47,7 +50,10 @@ struct PtxUnit {
 		else
 			err = mod.err;
 	}
-	~PtxUnit() { ptx_unit_destroy(u); }
+	~PtxUnit()
+	{
+		ptx_unit_destroy(u);
+	}
 	PtxUnit(const PtxUnit &) = delete;
 	PtxUnit &operator=(const PtxUnit &) = delete;
 
@@ -63,11 +69,13 @@ struct PtxUnit {
 	{
 		char text[256] = "";
 
-		return u && ir_verify(u, text, sizeof(text)) == 0 ? "" : std::string("bad: ") + text;
+		return u && ir_verify(u, text, sizeof(text)) == 0 ? ""
+								  : std::string("bad: ") + text;
 	}
 	std::string where() const
 	{
-		return std::to_string(err.line) + ":" + std::to_string(err.column) + ": " + err.text;
+		return std::to_string(err.line) + ":" + std::to_string(err.column) + ": " +
+		       err.text;
 	}
 };
 
@@ -75,7 +83,8 @@ struct PtxUnit {
 static inline std::string ptx_kernel(const std::string &body, const std::string &before = "")
 {
 	return ptx_head + before + ".visible .entry k(.param .u64 p0, .param .u32 p1)\n{\n" +
-	       ".reg .pred %p<9>; .reg .b16 %h<9>; .reg .b32 %r<20>; .reg .b64 %d<20>; .reg .b128 %q<3>;\n" +
+	       ".reg .pred %p<9>; .reg .b16 %h<9>; .reg .b32 %r<20>; .reg .b64 %d<20>; .reg .b128 "
+	       "%q<3>;\n" +
 	       body + "\n}\n";
 }
 

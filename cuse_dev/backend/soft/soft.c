@@ -251,7 +251,8 @@ static int soft_module_find_global(struct backend_module *m, const char *name,
 
 /* ---- kernels --------------------------------------------------------------------------------- */
 
-static int soft_func_by_name(struct backend_module *m, const char *name, struct backend_func **ret_func)
+static int soft_func_by_name(struct backend_module *m, const char *name,
+			     struct backend_func **ret_func)
 {
 	struct ptx_func *p = ptx_module_kernel(m->ptx, name);
 
@@ -271,7 +272,8 @@ static int soft_func_by_name(struct backend_module *m, const char *name, struct 
 	return -ENOENT;
 }
 
-static int soft_func_by_index(struct backend_module *m, uint32_t index, struct backend_func **ret_func)
+static int soft_func_by_index(struct backend_module *m, uint32_t index,
+			      struct backend_func **ret_func)
 {
 	if (index >= m->nfuncs)
 		return -ENOENT;
@@ -320,15 +322,17 @@ static void fill_info(struct backend_func *f)
 	struct backend_func_info *in = &f->info;
 	uint32_t threads = product(p->reqntid) ? product(p->reqntid) : product(p->maxntid);
 
-	in->max_threads = threads && threads < dev->max_threads_per_block ? threads :
-									     dev->max_threads_per_block;
+	in->max_threads = threads && threads < dev->max_threads_per_block
+				  ? threads
+				  : dev->max_threads_per_block;
 	in->shared_bytes = f->unit.shared_static;
 	in->const_bytes = f->unit.const_bytes;
 	in->local_bytes = simt_code_local_bytes(f->code);
 	in->num_regs = registers(f, in->max_threads);
 	in->ptx_version = f->m->ptx->target;
-	in->max_dynamic_shared = dev->max_shared_per_block > in->shared_bytes ?
-					 dev->max_shared_per_block - in->shared_bytes : 0;
+	in->max_dynamic_shared = dev->max_shared_per_block > in->shared_bytes
+					 ? dev->max_shared_per_block - in->shared_bytes
+					 : 0;
 	in->preferred_carveout = -1;
 	memcpy(in->reqntid, p->reqntid, sizeof(in->reqntid));
 	memcpy(in->cluster, p->cluster, sizeof(in->cluster));

@@ -129,7 +129,8 @@ static uint32_t unpack_best(struct fatbin_entry *c, size_t n, uint32_t cc, bool 
 		target = image_target(ret_text->text, ret_text->bytes, &suffix);
 		if (lenient || image_runs(target ? target : c[best].sm, suffix, cc))
 			return 0;
-		image_log(log, "PTX for sm_%u%c does not run on sm_%u", target, suffix ? suffix : ' ', cc);
+		image_log(log, "PTX for sm_%u%c does not run on sm_%u", target,
+			  suffix ? suffix : ' ', cc);
 		free(ret_text->text);
 		ret_text->text = NULL;
 		c[best] = c[left - 1];
@@ -163,7 +164,8 @@ static uint32_t pick_container(const void *image, size_t bytes, uint32_t cc, boo
 		return r;
 	if (!n && cubins)
 		image_log(log,
-			  "fat binary without PTX: %u cubin(s), the last for sm_%u; machine code cannot run here",
+			  "fat binary without PTX: %u cubin(s), the last for sm_%u; machine code "
+			  "cannot run here",
 			  cubins, cubin_sm);
 	else
 		image_log(log, "fat binary holds no PTX that runs on sm_%u", cc);

@@ -14,11 +14,13 @@
 
 static bool no_memory(struct ptx_body_parser *bp)
 {
-	ptx_fail(bp->lex.err, PTX_ERR_MEMORY, bp->lex.tok.line, bp->lex.tok.column, "out of memory");
+	ptx_fail(bp->lex.err, PTX_ERR_MEMORY, bp->lex.tok.line, bp->lex.tok.column,
+		 "out of memory");
 	return false;
 }
 
-static bool frame_take(struct ptx_body_parser *bp, uint32_t align, uint64_t size, uint64_t *ret_offset)
+static bool frame_take(struct ptx_body_parser *bp, uint32_t align, uint64_t size,
+		       uint64_t *ret_offset)
 {
 	struct ptx_body *b = bp->b;
 	uint64_t at = (b->frame_bytes + (uint64_t)align - 1) & ~((uint64_t)align - 1);
@@ -67,7 +69,9 @@ static bool decl_reg(struct ptx_body_parser *bp)
 	if (!ptx_decl_type(lex, &d))
 		return false;
 	do {
-		struct ptx_scope_entry e = { .name = lex->tok.text, .len = lex->tok.len, .vec = d.vec };
+		struct ptx_scope_entry e = { .name = lex->tok.text,
+					     .len = lex->tok.len,
+					     .vec = d.vec };
 		struct ptx_value v;
 		const char *base;
 
@@ -184,8 +188,8 @@ static bool decl_list(struct ptx_body_parser *bp, const char *name, uint32_t len
 	l->proto = arena_alloc(bp->b->arena, sizeof(*l->proto));
 	if (!l->proto)
 		return no_memory(bp);
-	if (ptx_lex_is(lex, '(') && !ptx_decl_params(lex, bp->b->arena, &l->proto->rets,
-						      &l->proto->nrets, NULL, NULL))
+	if (ptx_lex_is(lex, '(') &&
+	    !ptx_decl_params(lex, bp->b->arena, &l->proto->rets, &l->proto->nrets, NULL, NULL))
 		return false;
 	if (lex->tok.kind == PTX_TOK_IDENT)
 		ptx_lex_next(lex);
@@ -202,6 +206,21 @@ static bool decl_list(struct ptx_body_parser *bp, const char *name, uint32_t len
 	return !lex->err->code;
 }
 
+/* "function_name label {+ n}" or "inlined_at file line column" after a .loc */
+static void loc_extra(struct ptx_lex *lex)
+{
+	bool name = ptx_lex_is_word(lex, PTX_TOK_IDENT, "function_name");
+
+	ptx_lex_next(lex);
+	if (name) {
+		ptx_lex_next(lex);
+		if (ptx_lex_accept(lex, '+'))
+			ptx_lex_next(lex);
+	}
+	while (!name && lex->tok.kind == PTX_TOK_INT)
+		ptx_lex_next(lex);
+}
+
 static bool body_directive(struct ptx_body_parser *bp)
 {
 	struct ptx_lex *lex = &bp->lex;
@@ -212,15 +231,8 @@ static bool body_directive(struct ptx_body_parser *bp)
 		ptx_lex_next(lex);
 		while (t->kind == PTX_TOK_INT || t->kind == PTX_TOK_STRING)
 			ptx_lex_next(lex);
-		while (ptx_lex_accept(lex, ',')) { /* , function_name label {+ n}, inlined_at 1 2 3 */
-			ptx_lex_next(lex);
-			while (t->kind == PTX_TOK_INT)
-				ptx_lex_next(lex);
-			if (t->kind == PTX_TOK_IDENT && *lex->p != ':')
-				ptx_lex_next(lex);
-			if (ptx_lex_accept(lex, '+'))
-				ptx_lex_next(lex);
-		}
+		while (ptx_lex_accept(lex, ','))
+			loc_extra(lex);
 		return !lex->err->code;
 	}
 	if (ptx_lex_is_word(lex, PTX_TOK_DIRECTIVE, "pragma")) {
@@ -344,7 +356,8 @@ static bool body_inst(struct ptx_body_parser *bp)
 		return false;
 	in.line = lex->tok.line;
 	in.column = lex->tok.column;
-	op = lex->tok.kind == PTX_TOK_IDENT ? ptx_op_find(lex->tok.text, lex->tok.len) : PTX_OP_COUNT;
+	op = lex->tok.kind == PTX_TOK_IDENT ? ptx_op_find(lex->tok.text, lex->tok.len)
+					    : PTX_OP_COUNT;
 	if (op == PTX_OP_COUNT) {
 		ptx_lex_fail(lex, "unknown instruction '%.*s'",
 			     (int)(lex->tok.len > 40 ? 40 : lex->tok.len), lex->tok.text);
@@ -388,8 +401,8 @@ static bool body_label(struct ptx_body_parser *bp)
 	bucket = &b->label_hash[l->hash % PTX_BODY_BUCKETS];
 	for (struct ptx_label *o = *bucket; o; o = o->next)
 		if (o->scope == l->scope && o->len == len && !memcmp(o->name, name, len)) {
-			ptx_lex_fail(lex, "label '%.*s' is defined twice", (int)(len > 80 ? 80 : len),
-				     name);
+			ptx_lex_fail(lex, "label '%.*s' is defined twice",
+				     (int)(len > 80 ? 80 : len), name);
 			return false;
 		}
 	l->next = *bucket;
@@ -429,7 +442,8 @@ static bool scope_open(struct ptx_body_parser *bp, struct scope_mark *marks)
 	return true;
 }
 
-static void scope_close(struct ptx_body_parser *bp, const struct scope_mark *k, uint32_t *frame_most)
+static void scope_close(struct ptx_body_parser *bp, const struct scope_mark *k,
+			uint32_t *frame_most)
 {
 	struct ptx_body *b = bp->b;
 	bool local = false;
@@ -481,8 +495,8 @@ static bool body_statements(struct ptx_body_parser *bp, uint32_t *frame_most)
 
 /* ---- formals --------------------------------------------------------------------------------- */
 
-static bool formal(struct ptx_body_parser *bp, const struct ptx_param *p, bool entry, uint32_t *ret_reg,
-		   struct ir_slot *slot)
+static bool formal(struct ptx_body_parser *bp, const struct ptx_param *p, bool entry,
+		   uint32_t *ret_reg, struct ir_slot *slot)
 {
 	struct ptx_body *b = bp->b;
 	struct ptx_scope_entry e = { .name = p->name, .len = (uint32_t)strlen(p->name), .vec = 1 };
@@ -531,8 +545,8 @@ static bool formals(struct ptx_body_parser *bp)
 	return true;
 }
 
-struct ptx_body *ptx_body_parse(struct ptx_module *m, struct ptx_func *f, struct base_arena *scratch,
-				struct ptx_error *err)
+struct ptx_body *ptx_body_parse(struct ptx_module *m, struct ptx_func *f,
+				struct base_arena *scratch, struct ptx_error *err)
 {
 	struct ptx_body_parser *bp = arena_alloc(scratch, sizeof(*bp));
 	struct ptx_body *b = arena_alloc(scratch, sizeof(*b));
@@ -586,7 +600,8 @@ const struct ptx_list *ptx_body_list(const struct ptx_body *b, const struct ptx_
 {
 	for (;;) {
 		for (const struct ptx_list *l = b->lists; l; l = l->next)
-			if (l->scope == scope && l->len == o->len && !memcmp(l->name, o->name, o->len))
+			if (l->scope == scope && l->len == o->len &&
+			    !memcmp(l->name, o->name, o->len))
 				return l;
 		if (!scope)
 			return NULL;

@@ -13,10 +13,12 @@ uint32_t ptx_type_bytes(uint8_t type)
 {
 	switch (type) {
 #define X(NAME, text, bits, class)                                                                 \
-	case IR_##NAME: return (bits) / 8 ? (bits) / 8 : 1;
+	case IR_##NAME:                                                                            \
+		return (bits) / 8 ? (bits) / 8 : 1;
 		IR_TYPES(X)
 #undef X
-	default: return 1;
+	default:
+		return 1;
 	}
 }
 
@@ -45,7 +47,8 @@ static bool decl_attribute(struct ptx_lex *lex, struct ptx_decl *d)
 			d->managed = true;
 		ptx_lex_next(lex);
 		if (ptx_lex_accept(lex, '(')) { /* .unified(uuid, uuid) */
-			while (!lex->err->code && lex->tok.kind != PTX_TOK_END && !ptx_lex_is(lex, ')'))
+			while (!lex->err->code && lex->tok.kind != PTX_TOK_END &&
+			       !ptx_lex_is(lex, ')'))
 				ptx_lex_next(lex);
 			ptx_lex_expect(lex, ')');
 		}
@@ -75,7 +78,8 @@ bool ptx_decl_type(struct ptx_lex *lex, struct ptx_decl *d)
 			; /* what a pointer parameter points to: only a hint */
 		} else if (word_is(t, "ptr")) {
 			d->ptr = true;
-		} else if (word_is(t, "texref") || word_is(t, "samplerref") || word_is(t, "surfref")) {
+		} else if (word_is(t, "texref") || word_is(t, "samplerref") ||
+			   word_is(t, "surfref")) {
 			d->type = IR_U64;
 		} else if (word_is(t, "align")) {
 			struct ptx_decl pointee = { 0 };
@@ -293,8 +297,9 @@ bool ptx_decl_init(struct ptx_lex *lex, struct base_arena *arena, const struct p
 	/* span[k]: bytes of what the k-th brace encloses */
 	span[ndims] = in.elem;
 	for (uint32_t i = ndims; i-- > 0;)
-		span[i] = dims[i] && span[i + 1] <= LIMIT_PTX_VARIABLE_BYTES / dims[i] ?
-				  span[i + 1] * dims[i] : 0;
+		span[i] = dims[i] && span[i + 1] <= LIMIT_PTX_VARIABLE_BYTES / dims[i]
+				  ? span[i + 1] * dims[i]
+				  : 0;
 	do {
 		while (ptx_lex_accept(lex, '{')) {
 			if (level == (ndims ? ndims : 1)) {

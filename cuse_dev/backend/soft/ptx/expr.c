@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * expr.c - constant expressions (ISA 4.6): 64-bit integers, signed unless an operand is unsigned, and
- * plain float literals with an optional sign.
+ * expr.c - constant expressions (ISA 4.6): 64-bit integers, signed unless an operand is unsigned,
+ * and plain float literals with an optional sign.
  */
 #include "cuse_dev/backend/soft/ptx/tree.h"
 
@@ -96,10 +96,32 @@ static bool expr_unary(struct ptx_lex *lex, uint32_t depth, struct ptx_value *re
 	return !lex->err->code;
 }
 
-enum binary { B_NONE, B_MUL, B_DIV, B_REM, B_ADD, B_SUB, B_SHL, B_SHR, B_LT, B_LE, B_GT, B_GE, B_EQ,
-	      B_NE, B_AND, B_XOR, B_OR, B_LAND, B_LOR, B_TERNARY };
+enum binary {
+	B_NONE,
+	B_MUL,
+	B_DIV,
+	B_REM,
+	B_ADD,
+	B_SUB,
+	B_SHL,
+	B_SHR,
+	B_LT,
+	B_LE,
+	B_GT,
+	B_GE,
+	B_EQ,
+	B_NE,
+	B_AND,
+	B_XOR,
+	B_OR,
+	B_LAND,
+	B_LOR,
+	B_TERNARY
+};
 
-static const int8_t binary_prec[] = { -1, 10, 10, 10, 9, 9, 8, 8, 7, 7, 7, 7, 6, 6, 5, 4, 3, 2, 1, 0 };
+static const int8_t binary_prec[] = {
+	-1, 10, 10, 10, 9, 9, 8, 8, 7, 7, 7, 7, 6, 6, 5, 4, 3, 2, 1, 0
+};
 
 /* The operator at the current token, without taking it; *ret_chars: how many characters it has. */
 static enum binary peek_binary(const struct ptx_lex *lex, int *ret_chars)
@@ -130,18 +152,30 @@ static enum binary peek_binary(const struct ptx_lex *lex, int *ret_chars)
 		return B_LOR;
 	*ret_chars = 1;
 	switch (c) {
-	case '*': return B_MUL;
-	case '/': return B_DIV;
-	case '%': return B_REM;
-	case '+': return B_ADD;
-	case '-': return B_SUB;
-	case '<': return B_LT;
-	case '>': return B_GT;
-	case '&': return B_AND;
-	case '^': return B_XOR;
-	case '|': return B_OR;
-	case '?': return B_TERNARY;
-	default: return B_NONE;
+	case '*':
+		return B_MUL;
+	case '/':
+		return B_DIV;
+	case '%':
+		return B_REM;
+	case '+':
+		return B_ADD;
+	case '-':
+		return B_SUB;
+	case '<':
+		return B_LT;
+	case '>':
+		return B_GT;
+	case '&':
+		return B_AND;
+	case '^':
+		return B_XOR;
+	case '|':
+		return B_OR;
+	case '?':
+		return B_TERNARY;
+	default:
+		return B_NONE;
 	}
 }
 
@@ -150,12 +184,18 @@ static uint64_t compare(enum binary op, bool u, uint64_t a, uint64_t b)
 	bool lt = u ? a < b : (int64_t)a < (int64_t)b;
 
 	switch (op) {
-	case B_LT: return lt;
-	case B_GE: return !lt;
-	case B_LE: return lt || a == b;
-	case B_GT: return !lt && a != b;
-	case B_EQ: return a == b;
-	default: return a != b;
+	case B_LT:
+		return lt;
+	case B_GE:
+		return !lt;
+	case B_LE:
+		return lt || a == b;
+	case B_GT:
+		return !lt && a != b;
+	case B_EQ:
+		return a == b;
+	default:
+		return a != b;
 	}
 }
 
@@ -168,7 +208,8 @@ static uint64_t divide(enum binary op, bool u, uint64_t a, uint64_t b)
 	return (uint64_t)(op == B_DIV ? (int64_t)a / (int64_t)b : (int64_t)a % (int64_t)b);
 }
 
-static bool apply(struct ptx_lex *lex, enum binary op, struct ptx_value *l, const struct ptx_value *r)
+static bool apply(struct ptx_lex *lex, enum binary op, struct ptx_value *l,
+		  const struct ptx_value *r)
 {
 	bool u = l->is_unsigned || r->is_unsigned;
 	uint64_t a = l->bits, b = r->bits;
@@ -176,15 +217,33 @@ static bool apply(struct ptx_lex *lex, enum binary op, struct ptx_value *l, cons
 	if (!need_int(lex, l) || !need_int(lex, r))
 		return false;
 	switch (op) {
-	case B_MUL: l->bits = a * b; break;
-	case B_ADD: l->bits = a + b; break;
-	case B_SUB: l->bits = a - b; break;
-	case B_AND: l->bits = a & b; break;
-	case B_XOR: l->bits = a ^ b; break;
-	case B_OR: l->bits = a | b; break;
-	case B_LAND: l->bits = a && b; break;
-	case B_LOR: l->bits = a || b; break;
-	case B_SHL: l->bits = b > 63 ? 0 : a << b; break;
+	case B_MUL:
+		l->bits = a * b;
+		break;
+	case B_ADD:
+		l->bits = a + b;
+		break;
+	case B_SUB:
+		l->bits = a - b;
+		break;
+	case B_AND:
+		l->bits = a & b;
+		break;
+	case B_XOR:
+		l->bits = a ^ b;
+		break;
+	case B_OR:
+		l->bits = a | b;
+		break;
+	case B_LAND:
+		l->bits = a && b;
+		break;
+	case B_LOR:
+		l->bits = a || b;
+		break;
+	case B_SHL:
+		l->bits = b > 63 ? 0 : a << b;
+		break;
 	case B_SHR:
 		if (l->is_unsigned)
 			l->bits = b > 63 ? 0 : a >> b;
@@ -199,7 +258,9 @@ static bool apply(struct ptx_lex *lex, enum binary op, struct ptx_value *l, cons
 		}
 		l->bits = divide(op, u, a, b);
 		break;
-	default: l->bits = compare(op, u, a, b); break;
+	default:
+		l->bits = compare(op, u, a, b);
+		break;
 	}
 	if (op != B_SHL && op != B_SHR)
 		l->is_unsigned = u;
@@ -230,7 +291,8 @@ static bool expr_level(struct ptx_lex *lex, int min_prec, uint32_t depth, struct
 			*ret = ret->bits ? r : other;
 			continue;
 		}
-		if (!expr_level(lex, binary_prec[op] + 1, depth - 1, &r) || !apply(lex, op, ret, &r))
+		if (!expr_level(lex, binary_prec[op] + 1, depth - 1, &r) ||
+		    !apply(lex, op, ret, &r))
 			return false;
 	}
 }

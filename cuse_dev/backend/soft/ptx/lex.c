@@ -40,8 +40,8 @@ void ptx_lex_fail(struct ptx_lex *lex, const char *fmt, ...)
 
 static bool is_word(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-	       c == '$';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '$';
 }
 
 static bool is_digit(char c)
@@ -226,8 +226,8 @@ void ptx_lex_next(struct ptx_lex *lex)
 		lex_decimal_float(lex);
 	} else if (*p == '.' && is_word(p[1])) {
 		t->text = ++p;
-		while (p < lex->end && (is_word(*p) || (*p == ':' && p[1] == ':') ||
-					(*p == ':' && p[-1] == ':')))
+		while (p < lex->end &&
+		       (is_word(*p) || (*p == ':' && p[1] == ':') || (*p == ':' && p[-1] == ':')))
 			p++;
 		t->kind = PTX_TOK_DIRECTIVE;
 		lex->p = p;
@@ -263,8 +263,8 @@ bool ptx_lex_modifier(struct ptx_lex *lex, const char **ret_text, uint32_t *ret_
 	if (p >= lex->end || *p != '.')
 		return false;
 	*ret_text = ++p;
-	while (p < lex->end && (is_word(*p) || (*p == ':' && p[1] == ':') ||
-				(*p == ':' && p[-1] == ':')))
+	while (p < lex->end &&
+	       (is_word(*p) || (*p == ':' && p[1] == ':') || (*p == ':' && p[-1] == ':')))
 		p++;
 	*ret_len = (uint32_t)(p - *ret_text);
 	lex->p = p;

@@ -32,10 +32,10 @@ enum ptx_tok_kind {
 	PTX_TOK_IDENT,	   /* foo %r1 $L__1 _ */
 	PTX_TOK_DIRECTIVE, /* .reg; text without the dot */
 	PTX_TOK_INT,
-	PTX_TOK_F32, /* 0f3F800000: bits */
-	PTX_TOK_F64, /* 0d..., 1.0: bits */
+	PTX_TOK_F32,	/* 0f3F800000: bits */
+	PTX_TOK_F64,	/* 0d..., 1.0: bits */
 	PTX_TOK_STRING, /* without the quotes */
-	PTX_TOK_PUNCT, /* one character */
+	PTX_TOK_PUNCT,	/* one character */
 };
 
 struct ptx_tok {
@@ -56,7 +56,8 @@ struct ptx_lex {
 	struct ptx_error *err;
 };
 
-/** ptx_lex_start() - begin at @p, which is column 1 + (p - line_start) of @line; reads one token. */
+/** ptx_lex_start() - begin at @p, which is column 1 + (p - line_start) of @line; reads one token.
+ */
 void ptx_lex_start(struct ptx_lex *lex, const char *p, const char *end, const char *line_start,
 		   uint32_t line, struct ptx_error *err);
 void ptx_lex_next(struct ptx_lex *lex);
@@ -80,6 +81,7 @@ void ptx_lex_fail(struct ptx_lex *lex, const char *fmt, ...) __attribute__((form
  * @p is just after the "{". Returns just after the matching "}", or NULL. Comments and strings are
  * respected. *line and *line_start are moved along.
  */
-const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, const char **line_start);
+const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line,
+			    const char **line_start);
 
 #endif

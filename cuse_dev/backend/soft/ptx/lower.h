@@ -3,8 +3,8 @@
  * lower.h - from PTX instructions to IR: what the lower_<family>.c files share.
  *
  * Each ptx_lower_<family>() takes the modifiers it understands (ptx_lo_mod() and friends); what it
- * leaves is an error, so that no modifier is ever ignored by mistake. Errors stick in err; helpers then
- * return harmless values and the driver stops after the instruction.
+ * leaves is an error, so that no modifier is ever ignored by mistake. Errors stick in err; helpers
+ * then return harmless values and the driver stops after the instruction.
  */
 #ifndef SOFT_PTX_LOWER_H
 #define SOFT_PTX_LOWER_H
@@ -40,9 +40,10 @@ struct ptx_lo_unit {
 	uint64_t *shared_at; /* by ptx_var.index: offset + 1 */
 	uint8_t *const_seen; /* by ptx_var.index */
 	uint32_t shared_bytes, dynamic_align, frame_align;
+	uint32_t reserved_at, reserved_bytes; /* in shared memory; at + 1, 0 none */
 	struct ptx_lo_fixup *fixups;
 	struct ptx_lo_indirect *indirect;
-	bool guessing; /* functions now added are only candidates of indirect calls */
+	bool guessing;	      /* functions now added are only candidates of indirect calls */
 	uint32_t (*edges)[2]; /* caller, callee */
 	size_t nedges, edges_cap;
 };
@@ -150,8 +151,8 @@ struct ptx_lo_addr {
 bool ptx_lo_address(struct ptx_lower *l, const struct ptx_opnd *mem, bool has_space, uint8_t space,
 		    struct ptx_lo_addr *ret);
 /** ptx_lo_var() - where a variable lies: its space and address; FRAME for what is in the frame. */
-bool ptx_lo_var(struct ptx_lower *l, struct ptx_var *v, const struct ptx_opnd *at, uint8_t *ret_space,
-		struct ir_operand *ret_imm);
+bool ptx_lo_var(struct ptx_lower *l, struct ptx_var *v, const struct ptx_opnd *at,
+		uint8_t *ret_space, struct ir_operand *ret_imm);
 
 /* ---- lower.c --------------------------------------------------------------------------------- */
 

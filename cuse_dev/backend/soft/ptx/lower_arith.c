@@ -2,7 +2,8 @@
 /*
  * lower_arith.c - integer and float arithmetic (ISA 9.7.1 - 9.7.5).
  *
- * The carry flag CC.CF is a predicate register of the function; in subtractions it holds the borrow.
+ * The carry flag CC.CF is a predicate register of the function; in subtractions it holds the
+ * borrow.
  */
 #include "cuse_dev/backend/soft/ptx/lower.h"
 
@@ -30,7 +31,8 @@ static struct ir_inst *same_type(struct ptx_lower *l, enum ir_op op, uint8_t typ
 }
 
 /* A narrower float source of the mixed-precision forms, widened. */
-static struct ir_operand widened(struct ptx_lower *l, const struct ptx_opnd *o, uint8_t from, uint8_t to)
+static struct ir_operand widened(struct ptx_lower *l, const struct ptx_opnd *o, uint8_t from,
+				 uint8_t to)
 {
 	struct ir_operand a = ptx_lo_src(l, o, from), d = ptx_lo_temp(l, to);
 	struct ir_inst *i = ptx_lo_emit1(l, IR_OP_CVT, to, d, 1, &a);
@@ -83,7 +85,9 @@ void ptx_lower_addsub(struct ptx_lower *l, enum ir_op op)
 	if (ptx_lo_kind(l, PTX_KIND_TYPE, &from)) { /* add.f32.f16 */
 		s[0] = widened(l, ptx_lo_opnd(l, 1), from, type);
 		s[1] = ptx_lo_src(l, ptx_lo_opnd(l, 2), type);
-		ptx_lo_apply(ptx_lo_emit1(l, op, type, ptx_lo_dst(l, ptx_lo_opnd(l, 0), type), 2, s), &fl);
+		ptx_lo_apply(
+			ptx_lo_emit1(l, op, type, ptx_lo_dst(l, ptx_lo_opnd(l, 0), type), 2, s),
+			&fl);
 		return;
 	}
 	ptx_lo_apply(same_type(l, op, type, 2), &fl);
@@ -103,12 +107,17 @@ static enum half take_half(struct ptx_lower *l)
 static uint8_t twice(struct ptx_lower *l, uint8_t type)
 {
 	switch (type) {
-	case IR_U16: return IR_U32;
-	case IR_S16: return IR_S32;
-	case IR_U32: return IR_U64;
-	case IR_S32: return IR_S64;
+	case IR_U16:
+		return IR_U32;
+	case IR_S16:
+		return IR_S32;
+	case IR_U32:
+		return IR_U64;
+	case IR_S32:
+		return IR_S64;
 	case IR_U64:
-	case IR_S64: return IR_U128;
+	case IR_S64:
+		return IR_U128;
 	default:
 		ptx_lo_fail(l, ".wide does not go with this type");
 		return type;
@@ -133,7 +142,8 @@ void ptx_lower_mul(struct ptx_lower *l, enum ir_op op)
 	if (half == HALF_WIDE) {
 		s[0] = ptx_lo_src(l, ptx_lo_opnd(l, 1), type);
 		s[1] = ptx_lo_src(l, ptx_lo_opnd(l, 2), type);
-		ptx_lo_emit1(l, IR_OP_MUL_WIDE, type, ptx_lo_dst(l, ptx_lo_opnd(l, 0), twice(l, type)), 2, s);
+		ptx_lo_emit1(l, IR_OP_MUL_WIDE, type,
+			     ptx_lo_dst(l, ptx_lo_opnd(l, 0), twice(l, type)), 2, s);
 		return;
 	}
 	ptx_lo_apply(same_type(l, half == HALF_HI ? IR_OP_MUL_HI : op, type, 2), &fl);
@@ -169,7 +179,8 @@ static void mad_float(struct ptx_lower *l, uint8_t type, const struct ptx_lo_fla
 	s[0] = widened(l, ptx_lo_opnd(l, 1), from, type); /* fma.rn.f32.f16 */
 	s[1] = widened(l, ptx_lo_opnd(l, 2), from, type);
 	s[2] = ptx_lo_src(l, ptx_lo_opnd(l, 3), type);
-	ptx_lo_apply(ptx_lo_emit1(l, IR_OP_FMA, type, ptx_lo_dst(l, ptx_lo_opnd(l, 0), type), 3, s), fl);
+	ptx_lo_apply(ptx_lo_emit1(l, IR_OP_FMA, type, ptx_lo_dst(l, ptx_lo_opnd(l, 0), type), 3, s),
+		     fl);
 }
 
 void ptx_lower_mad(struct ptx_lower *l, enum ir_op op)
@@ -201,7 +212,8 @@ void ptx_lower_mad(struct ptx_lower *l, enum ir_op op)
 	} else if (half == HALF_NONE) {
 		ptx_lo_fail(l, ".lo, .hi or .wide is missing");
 	} else {
-		ptx_lo_apply(same_type(l, half == HALF_HI ? IR_OP_MAD_HI : IR_OP_MAD, type, 3), &fl);
+		ptx_lo_apply(same_type(l, half == HALF_HI ? IR_OP_MAD_HI : IR_OP_MAD, type, 3),
+			     &fl);
 	}
 }
 
@@ -291,8 +303,8 @@ void ptx_lower_copysign(struct ptx_lower *l, enum ir_op op)
 
 void ptx_lower_testp(struct ptx_lower *l, enum ir_op op)
 {
-	static const uint16_t words[] = { PTX_MOD_FINITE, PTX_MOD_INFINITE,  PTX_MOD_NUMBER,
-					  PTX_MOD_NOTANUMBER, PTX_MOD_NORMAL, PTX_MOD_SUBNORMAL };
+	static const uint16_t words[] = { PTX_MOD_FINITE,     PTX_MOD_INFINITE, PTX_MOD_NUMBER,
+					  PTX_MOD_NOTANUMBER, PTX_MOD_NORMAL,	PTX_MOD_SUBNORMAL };
 	struct ir_operand a;
 	struct ir_inst *i;
 	uint8_t sub, type;

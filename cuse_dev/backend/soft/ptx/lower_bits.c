@@ -3,8 +3,8 @@
 #include "cuse_dev/backend/soft/ptx/lower.h"
 
 /* d of @dt = op(sources of types st[]) */
-static struct ir_inst *typed(struct ptx_lower *l, enum ir_op op, uint8_t type, uint8_t dt, uint32_t n,
-			     const uint8_t *st)
+static struct ir_inst *typed(struct ptx_lower *l, enum ir_op op, uint8_t type, uint8_t dt,
+			     uint32_t n, const uint8_t *st)
 {
 	struct ir_operand s[5];
 

@@ -2,8 +2,8 @@
 /*
  * lower_call.c - branches, returns and calls (ISA 9.7.12).
  *
- * Arguments and results of a call are pieces of the caller's frame. Where PTX names a .param variable
- * that piece is the variable; a register or number gets a piece of its own.
+ * Arguments and results of a call are pieces of the caller's frame. Where PTX names a .param
+ * variable that piece is the variable; a register or number gets a piece of its own.
  */
 #include "cuse_dev/backend/soft/ptx/lower.h"
 
@@ -56,7 +56,8 @@ static void store_results(struct ptx_lower *l)
 		if (reg == UINT32_MAX)
 			continue;
 		s[1] = ptx_lo_reg(l, reg);
-		i = ptx_lo_emit(l, IR_OP_ST, ptx_lo_storage(ptx_lo_reg_type(l, s[1])), 0, NULL, 2, s);
+		i = ptx_lo_emit(l, IR_OP_ST, ptx_lo_storage(ptx_lo_reg_type(l, s[1])), 0, NULL, 2,
+				s);
 		if (pr->rets[k].size == 1)
 			i->type = IR_U8;
 		i->space = IR_SPACE_FRAME;
@@ -65,7 +66,8 @@ static void store_results(struct ptx_lower *l)
 
 static bool label_target(struct ptx_lower *l, const struct ptx_opnd *o, int64_t *ret_target)
 {
-	const struct ptx_label *lb = o->kind == PTX_O_NAME ? ptx_body_label(l->b, o, l->in->scope) : NULL;
+	const struct ptx_label *lb =
+		o->kind == PTX_O_NAME ? ptx_body_label(l->b, o, l->in->scope) : NULL;
 
 	if (!lb) {
 		ptx_lo_fail(l, "there is no label '%.*s'", (int)(o->len > 80 ? 80 : o->len),
@@ -195,7 +197,11 @@ static bool split_call(struct ptx_lower *l, struct call *c)
 
 static uint8_t slot_type(uint32_t size)
 {
-	return size == 1 ? IR_U8 : size == 2 ? IR_U16 : size == 4 ? IR_U32 : size == 8 ? IR_U64 : IR_U128;
+	return size == 1   ? IR_U8
+	       : size == 2 ? IR_U16
+	       : size == 4 ? IR_U32
+	       : size == 8 ? IR_U64
+			   : IR_U128;
 }
 
 static bool is_frame_var(const struct ptx_opnd *o)
@@ -246,8 +252,8 @@ static bool call_slots(struct ptx_lower *l, const struct ptx_opnd *list, uint32_
 		return false;
 	}
 	if (n != nformal) {
-		ptx_lo_fail(l, "%u %s where the function has %u", n, is_ret ? "results" : "arguments",
-			    nformal);
+		ptx_lo_fail(l, "%u %s where the function has %u", n,
+			    is_ret ? "results" : "arguments", nformal);
 		return false;
 	}
 	for (uint32_t i = 0; i < n; i++)
@@ -289,11 +295,12 @@ static bool find_callee(struct ptx_lower *l, const struct call *c, enum ir_op *r
 		return false;
 	}
 	if (o->kind != PTX_O_REG) {
-		ptx_lo_fail(l, "unresolved extern function '%.*s'", (int)(o->len > 120 ? 120 : o->len),
-			    o->name ? o->name : "");
+		ptx_lo_fail(l, "unresolved extern function '%.*s'",
+			    (int)(o->len > 120 ? 120 : o->len), o->name ? o->name : "");
 		return false;
 	}
-	list = c->list && c->list->kind == PTX_O_NAME ? ptx_body_list(l->b, c->list, l->in->scope) : NULL;
+	list = c->list && c->list->kind == PTX_O_NAME ? ptx_body_list(l->b, c->list, l->in->scope)
+						      : NULL;
 	*ret_op = IR_OP_CALL_INDIRECT;
 	if (list && list->proto) {
 		struct ptx_lo_indirect *x = arena_alloc(l->un->scratch, sizeof(*x));

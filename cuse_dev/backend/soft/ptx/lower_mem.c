@@ -8,11 +8,16 @@
 static uint8_t memory_type(uint8_t t)
 {
 	switch (ptx_lo_bits(t)) {
-	case 8: return ptx_lo_is_signed(t) ? IR_S8 : IR_U8;
-	case 16: return ptx_lo_is_signed(t) ? IR_S16 : IR_U16;
-	case 32: return ptx_lo_is_signed(t) ? IR_S32 : IR_U32;
-	case 64: return ptx_lo_is_signed(t) ? IR_S64 : IR_U64;
-	default: return IR_U128;
+	case 8:
+		return ptx_lo_is_signed(t) ? IR_S8 : IR_U8;
+	case 16:
+		return ptx_lo_is_signed(t) ? IR_S16 : IR_U16;
+	case 32:
+		return ptx_lo_is_signed(t) ? IR_S32 : IR_U32;
+	case 64:
+		return ptx_lo_is_signed(t) ? IR_S64 : IR_U64;
+	default:
+		return IR_U128;
 	}
 }
 
@@ -21,7 +26,10 @@ static uint8_t register_type(uint8_t storage, uint8_t loaded)
 {
 	if (!ptx_lo_is_signed(loaded))
 		return storage;
-	return storage == IR_U16 ? IR_S16 : storage == IR_U32 ? IR_S32 : storage == IR_U64 ? IR_S64 : storage;
+	return storage == IR_U16   ? IR_S16
+	       : storage == IR_U32 ? IR_S32
+	       : storage == IR_U64 ? IR_S64
+				   : storage;
 }
 
 struct access {
@@ -118,10 +126,11 @@ void ptx_lower_st(struct ptx_lower *l, enum ir_op op)
 static bool take_atom(struct ptx_lower *l, uint8_t *ret_sub)
 {
 	static const uint16_t words[] = {
-		[IR_ATOM_ADD] = PTX_MOD_ADD,   [IR_ATOM_MIN] = PTX_MOD_MIN, [IR_ATOM_MAX] = PTX_MOD_MAX,
-		[IR_ATOM_AND] = PTX_MOD_AND,   [IR_ATOM_OR] = PTX_MOD_OR,   [IR_ATOM_XOR] = PTX_MOD_XOR,
-		[IR_ATOM_EXCH] = PTX_MOD_EXCH, [IR_ATOM_CAS] = PTX_MOD_CAS, [IR_ATOM_INC] = PTX_MOD_INC,
-		[IR_ATOM_DEC] = PTX_MOD_DEC,
+		[IR_ATOM_ADD] = PTX_MOD_ADD,   [IR_ATOM_MIN] = PTX_MOD_MIN,
+		[IR_ATOM_MAX] = PTX_MOD_MAX,   [IR_ATOM_AND] = PTX_MOD_AND,
+		[IR_ATOM_OR] = PTX_MOD_OR,     [IR_ATOM_XOR] = PTX_MOD_XOR,
+		[IR_ATOM_EXCH] = PTX_MOD_EXCH, [IR_ATOM_CAS] = PTX_MOD_CAS,
+		[IR_ATOM_INC] = PTX_MOD_INC,   [IR_ATOM_DEC] = PTX_MOD_DEC,
 	};
 
 	for (uint8_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -190,7 +199,8 @@ void ptx_lower_fence(struct ptx_lower *l, enum ir_op op)
 	ptx_lo_kind(l, PTX_KIND_SEM, &sem);
 	ptx_lo_kind(l, PTX_KIND_SCOPE, &scope);
 	for (uint32_t k = 0; k < l->in->nmods; k++)
-		if (l->in->mods[k].id == PTX_MOD_PROXY || l->in->mods[k].id == PTX_MOD_MBARRIER_INIT ||
+		if (l->in->mods[k].id == PTX_MOD_PROXY ||
+		    l->in->mods[k].id == PTX_MOD_MBARRIER_INIT ||
 		    l->in->mods[k].id == PTX_MOD_OTHER) {
 			sem = IR_SEM_SC;
 			scope = IR_SCOPE_SYS;
@@ -206,7 +216,8 @@ void ptx_lower_fence(struct ptx_lower *l, enum ir_op op)
 	i->scope = scope;
 }
 
-/* prefetch, discard, applypriority, griddepcontrol, pmevent, setmaxnreg: hints without effect here. */
+/* prefetch, discard, applypriority, griddepcontrol, pmevent, setmaxnreg: hints without effect here.
+ */
 void ptx_lower_nothing(struct ptx_lower *l, enum ir_op op)
 {
 	l->used = UINT32_MAX;
@@ -219,7 +230,8 @@ void ptx_lower_createpolicy(struct ptx_lower *l, enum ir_op op)
 
 	l->used = UINT32_MAX;
 	if (ptx_lo_count(l, 1, 5))
-		ptx_lo_emit1(l, IR_OP_MOV, IR_U64, ptx_lo_dst(l, ptx_lo_opnd(l, 0), IR_U64), 1, &zero);
+		ptx_lo_emit1(l, IR_OP_MOV, IR_U64, ptx_lo_dst(l, ptx_lo_opnd(l, 0), IR_U64), 1,
+			     &zero);
 }
 
 void ptx_lower_alloca(struct ptx_lower *l, enum ir_op op)

@@ -159,10 +159,14 @@ static bool is_pair(uint8_t t)
 static uint8_t storage_type(uint8_t storage, bool is_signed)
 {
 	switch (storage) {
-	case IR_U16: return is_signed ? IR_S16 : IR_U16;
-	case IR_U32: return is_signed ? IR_S32 : IR_U32;
-	case IR_U64: return is_signed ? IR_S64 : IR_U64;
-	default: return IR_U128;
+	case IR_U16:
+		return is_signed ? IR_S16 : IR_U16;
+	case IR_U32:
+		return is_signed ? IR_S32 : IR_U32;
+	case IR_U64:
+		return is_signed ? IR_S64 : IR_U64;
+	default:
+		return IR_U128;
 	}
 }
 
@@ -186,8 +190,8 @@ static struct ir_operand cvt_source(struct ptx_lower *l, const struct ptx_opnd *
 }
 
 /*
- * IR converts between registers as wide as their types. A wider result is extended afterwards by the
- * type's signedness, as the manual has it. sub 1: .satfinite.
+ * IR converts between registers as wide as their types. A wider result is extended afterwards by
+ * the type's signedness, as the manual has it. sub 1: .satfinite.
  */
 void ptx_lower_cvt(struct ptx_lower *l, enum ir_op op)
 {
@@ -256,8 +260,8 @@ void ptx_lower_cvta(struct ptx_lower *l, enum ir_op op)
 	/* parameters of a device function lie in local memory */
 	if (space == IR_SPACE_PARAM && !l->fn->is_entry)
 		space = IR_SPACE_LOCAL;
-	i = ptx_lo_emit1(l, to ? IR_OP_CVTA_TO : IR_OP_CVTA, type, ptx_lo_dst(l, ptx_lo_opnd(l, 0), type), 1,
-			 &s);
+	i = ptx_lo_emit1(l, to ? IR_OP_CVTA_TO : IR_OP_CVTA, type,
+			 ptx_lo_dst(l, ptx_lo_opnd(l, 0), type), 1, &s);
 	i->space = space;
 }
 
@@ -274,6 +278,7 @@ void ptx_lower_isspacep(struct ptx_lower *l, enum ir_op op)
 		return;
 	}
 	s = ptx_lo_src(l, ptx_lo_opnd(l, 1), IR_U64);
-	i = ptx_lo_emit1(l, IR_OP_ISSPACEP, IR_U64, ptx_lo_dst(l, ptx_lo_opnd(l, 0), IR_PRED), 1, &s);
+	i = ptx_lo_emit1(l, IR_OP_ISSPACEP, IR_U64, ptx_lo_dst(l, ptx_lo_opnd(l, 0), IR_PRED), 1,
+			 &s);
 	i->space = space;
 }

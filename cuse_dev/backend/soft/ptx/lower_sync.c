@@ -114,7 +114,8 @@ void ptx_lower_activemask(struct ptx_lower *l, enum ir_op op)
 	if (!ptx_lo_count(l, 1, 1))
 		return;
 	ptx_lo_type(l);
-	ptx_lo_emit1(l, IR_OP_ACTIVEMASK, IR_U32, ptx_lo_dst(l, ptx_lo_opnd(l, 0), IR_U32), 0, NULL);
+	ptx_lo_emit1(l, IR_OP_ACTIVEMASK, IR_U32, ptx_lo_dst(l, ptx_lo_opnd(l, 0), IR_U32), 0,
+		     NULL);
 }
 
 void ptx_lower_elect(struct ptx_lower *l, enum ir_op op)

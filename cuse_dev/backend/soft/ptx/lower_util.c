@@ -17,8 +17,9 @@ void ptx_lo_fail(struct ptx_lower *l, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	ptx_fail(l->err, PTX_ERR_SYNTAX, l->in ? l->in->line : l->fn->line, l->in ? l->in->column : 0,
-		 "%s%s%s", l->in ? ptx_op_text(l->in->op) : "", l->in ? ": " : "", text);
+	ptx_fail(l->err, PTX_ERR_SYNTAX, l->in ? l->in->line : l->fn->line,
+		 l->in ? l->in->column : 0, "%s%s%s", l->in ? ptx_op_text(l->in->op) : "",
+		 l->in ? ": " : "", text);
 }
 
 static void no_memory(struct ptx_lower *l)
@@ -220,7 +221,8 @@ struct ir_operand ptx_lo_reg(struct ptx_lower *l, uint32_t body_reg)
 			snprintf(name, sizeof(name), "%.64s", r->base);
 		else
 			snprintf(name, sizeof(name), "%.64s%u", r->base, r->number);
-		o = new_reg(l, ptx_lo_storage(r->type), arena_strndup(l->arena, name, strlen(name)));
+		o = new_reg(l, ptx_lo_storage(r->type),
+			    arena_strndup(l->arena, name, strlen(name)));
 		if (o.kind != IR_OPND_REG)
 			return o;
 		l->reg_map[body_reg] = o.reg + 1;
@@ -264,8 +266,8 @@ static bool shared_address(struct ptx_lower *l, struct ptx_var *v, struct ir_ope
 	return true;
 }
 
-bool ptx_lo_var(struct ptx_lower *l, struct ptx_var *v, const struct ptx_opnd *at, uint8_t *ret_space,
-		struct ir_operand *ret_imm)
+bool ptx_lo_var(struct ptx_lower *l, struct ptx_var *v, const struct ptx_opnd *at,
+		uint8_t *ret_space, struct ir_operand *ret_imm)
 {
 	*ret_imm = ptx_lo_imm(0);
 	switch (v->space) {
@@ -316,7 +318,8 @@ bool ptx_lo_address(struct ptx_lower *l, const struct ptx_opnd *mem, bool has_sp
 		return true;
 	case PTX_O_REG:
 		ret->base = ptx_lo_reg(l, base->reg);
-		if (ptx_lo_reg_type(l, ret->base) != IR_U64 && ptx_lo_reg_type(l, ret->base) != IR_U32) {
+		if (ptx_lo_reg_type(l, ret->base) != IR_U64 &&
+		    ptx_lo_reg_type(l, ret->base) != IR_U32) {
 			ptx_lo_fail(l, "an address needs a 32 or 64 bit register");
 			return false;
 		}
@@ -329,7 +332,8 @@ bool ptx_lo_address(struct ptx_lower *l, const struct ptx_opnd *mem, bool has_sp
 			return false;
 		/* a named variable says by itself where it is; a wrong space would be wild */
 		if (has_space && space != var_space &&
-		    !(var_space == IR_SPACE_FRAME && (space == IR_SPACE_LOCAL || space == IR_SPACE_PARAM)) &&
+		    !(var_space == IR_SPACE_FRAME &&
+		      (space == IR_SPACE_LOCAL || space == IR_SPACE_PARAM)) &&
 		    !(var_space == IR_SPACE_CONST && space == IR_SPACE_GLOBAL)) {
 			ptx_lo_fail(l, "'%.80s' is in another state space", base->var->name);
 			return false;
@@ -337,7 +341,8 @@ bool ptx_lo_address(struct ptx_lower *l, const struct ptx_opnd *mem, bool has_sp
 		ret->space = var_space;
 		return true;
 	case PTX_O_NAME:
-		ptx_lo_fail(l, "'%.*s' is not declared", (int)(base->len > 80 ? 80 : base->len), base->name);
+		ptx_lo_fail(l, "'%.*s' is not declared", (int)(base->len > 80 ? 80 : base->len),
+			    base->name);
 		return false;
 	default:
 		ptx_lo_fail(l, "bad address");
@@ -385,6 +390,27 @@ static struct ir_operand float_literal(struct ptx_lower *l, const struct ptx_opn
 	return ptx_lo_imm(0);
 }
 
+/*
+ * Shared memory that is not the program's: two parts of 1 KiB, one for each reader of
+ * %reserved_smem_offset_<n>. It exists in units that ask where it is.
+ */
+#define RESERVED_PART 1024u
+
+static struct ir_operand reserved_shared(struct ptx_lower *l, const struct ptx_opnd *o)
+{
+	struct ptx_lo_unit *un = l->un;
+
+	if (!un->reserved_at) {
+		un->shared_bytes = (un->shared_bytes + 127) & ~127u;
+		un->reserved_at = un->shared_bytes + 1;
+		un->reserved_bytes = 2 * RESERVED_PART;
+		un->shared_bytes += un->reserved_bytes;
+	}
+	if (o->reg == IR_SREG_RESERVED_SMEM_OFFSET_BEGIN)
+		return ptx_lo_imm(un->reserved_at - 1 + RESERVED_PART * o->bits);
+	return ptx_lo_imm(un->reserved_at - 1 + un->reserved_bytes);
+}
+
 static struct ir_operand read_sreg(struct ptx_lower *l, const struct ptx_opnd *o, uint8_t type)
 {
 	static const uint8_t types[] = {
@@ -393,9 +419,14 @@ static struct ir_operand read_sreg(struct ptx_lower *l, const struct ptx_opnd *o
 #undef X
 	};
 	uint8_t t = types[o->reg];
-	struct ir_operand d = ptx_lo_temp(l, t), wide;
-	struct ir_inst *i = ptx_lo_emit1(l, IR_OP_SREG, t, d, 0, NULL);
+	struct ir_operand d, wide;
+	struct ir_inst *i;
 
+	if (o->reg >= IR_SREG_RESERVED_SMEM_OFFSET_BEGIN &&
+	    o->reg <= IR_SREG_RESERVED_SMEM_OFFSET_CAP)
+		return reserved_shared(l, o);
+	d = ptx_lo_temp(l, t);
+	i = ptx_lo_emit1(l, IR_OP_SREG, t, d, 0, NULL);
 	i->sub = (uint8_t)o->reg;
 	i->offset = (int64_t)o->bits;
 	if (o->reg == IR_SREG_ENVREG && (o->bits == 1 || o->bits == 2))
@@ -444,7 +475,8 @@ static struct ir_operand negated(struct ptx_lower *l, struct ir_operand p)
 	return d;
 }
 
-static struct ir_operand source(struct ptx_lower *l, const struct ptx_opnd *o, uint8_t type, bool wide)
+static struct ir_operand source(struct ptx_lower *l, const struct ptx_opnd *o, uint8_t type,
+				bool wide)
 {
 	struct ir_operand r;
 
@@ -507,7 +539,8 @@ struct ir_operand ptx_lo_pred(struct ptx_lower *l, const struct ptx_opnd *o)
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-static struct ir_operand result(struct ptx_lower *l, const struct ptx_opnd *o, uint8_t type, bool wide)
+static struct ir_operand result(struct ptx_lower *l, const struct ptx_opnd *o, uint8_t type,
+				bool wide)
 {
 	struct ir_operand r;
 
@@ -579,7 +612,8 @@ struct ir_inst *ptx_lo_emit(struct ptx_lower *l, enum ir_op op, uint8_t type, ui
 	struct ir_operand *o = arena_alloc(l->arena, (nd + ns) * sizeof(*o));
 	struct ir_inst *i, *grown;
 
-	grown = arena_grow(l->un->scratch, l->insts, &l->insts_cap, l->ninsts + 2, sizeof(*l->insts));
+	grown = arena_grow(l->un->scratch, l->insts, &l->insts_cap, l->ninsts + 2,
+			   sizeof(*l->insts));
 	if (!grown || !o) {
 		no_memory(l);
 		/* the array always has one spare row (ptx_lo_function() makes the first) */

@@ -43,7 +43,8 @@ static bool selected(struct ptx_lower *l, const char *sel, struct part *ret_part
 }
 
 /* A part of a word as a number of 64 bits. */
-static struct ir_operand extract(struct ptx_lower *l, struct ir_operand word, struct part p, bool is_signed)
+static struct ir_operand extract(struct ptx_lower *l, struct ir_operand word, struct part p,
+				 bool is_signed)
 {
 	uint8_t type = is_signed ? IR_S32 : IR_U32;
 	struct ir_operand s[3] = { word, ptx_lo_imm(p.pos), ptx_lo_imm(p.len) }, t = word, d;
@@ -68,7 +69,8 @@ static struct ir_operand source_part(struct ptx_lower *l, uint32_t i, uint8_t ty
 	return extract(l, ptx_lo_src(l, &o, IR_U32), p, ptx_lo_is_signed(type));
 }
 
-static struct ir_operand clamp(struct ptx_lower *l, struct ir_operand v, uint32_t bits, bool is_signed)
+static struct ir_operand clamp(struct ptx_lower *l, struct ir_operand v, uint32_t bits,
+			       bool is_signed)
 {
 	int64_t lo = is_signed ? -(1ll << (bits - 1)) : 0;
 	int64_t hi = is_signed ? (1ll << (bits - 1)) - 1 : (1ll << bits) - 1;
@@ -84,7 +86,8 @@ static struct ir_operand low_word(struct ptx_lower *l, struct ir_operand v)
 	return d;
 }
 
-static struct ir_operand absolute_difference(struct ptx_lower *l, struct ir_operand a, struct ir_operand b)
+static struct ir_operand absolute_difference(struct ptx_lower *l, struct ir_operand a,
+					     struct ir_operand b)
 {
 	struct ir_operand t = op2(l, IR_OP_SUB, IR_S64, a, b), d = ptx_lo_temp(l, IR_S64);
 
@@ -92,7 +95,8 @@ static struct ir_operand absolute_difference(struct ptx_lower *l, struct ir_oper
 	return d;
 }
 
-static struct ir_operand shift(struct ptx_lower *l, enum ir_op op, struct ir_operand a, struct ir_operand b)
+static struct ir_operand shift(struct ptx_lower *l, enum ir_op op, struct ir_operand a,
+			       struct ir_operand b)
 {
 	struct ir_operand n;
 

@@ -49,7 +49,8 @@ struct loader {
 
 static bool no_memory(struct loader *ld)
 {
-	ptx_fail(ld->lex.err, PTX_ERR_MEMORY, ld->lex.tok.line, ld->lex.tok.column, "out of memory");
+	ptx_fail(ld->lex.err, PTX_ERR_MEMORY, ld->lex.tok.line, ld->lex.tok.column,
+		 "out of memory");
 	return false;
 }
 
@@ -156,7 +157,8 @@ static bool load_declarator(struct loader *ld, const struct ptx_decl *d)
 	}
 	if (!v) {
 		v = arena_alloc(m->arena, sizeof(*v));
-		m->vars = arena_grow(m->arena, m->vars, &m->vars_cap, m->nvars + 1, sizeof(*m->vars));
+		m->vars =
+			arena_grow(m->arena, m->vars, &m->vars_cap, m->nvars + 1, sizeof(*m->vars));
 		if (!v || !m->vars)
 			return no_memory(ld);
 		m->vars[m->nvars++] = v;
@@ -170,7 +172,8 @@ static bool load_declarator(struct loader *ld, const struct ptx_decl *d)
 		/* a second .weak, .common or .extern: the first one stays */
 		if (!ptx_decl_array(lex, d, &skipped.size, &skipped.unsized, dims, &ndims))
 			return false;
-		return !ptx_lex_accept(lex, '=') || ptx_decl_init(lex, m->arena, d, &skipped, dims, ndims);
+		return !ptx_lex_accept(lex, '=') ||
+		       ptx_decl_init(lex, m->arena, d, &skipped, dims, ndims);
 	}
 	if (!ptx_decl_array(lex, d, &size, &unsized, dims, &ndims))
 		return false;
@@ -373,7 +376,7 @@ static bool load_function(struct loader *ld, bool is_entry)
 	if (!f)
 		return false;
 	if (ptx_lex_is(lex, '(') && !ptx_decl_params(lex, ld->m->arena, &pr->params, &pr->nparams,
-						      &pr->param_bytes, &pr->variadic))
+						     &pr->param_bytes, &pr->variadic))
 		return false;
 	if (!load_directives(lex, &fresh))
 		return false;
@@ -438,7 +441,8 @@ static bool load_target(struct ptx_lex *lex, struct ptx_module *m)
 		if (sm) {
 			uint32_t v = 0, i;
 
-			for (i = 3; i < t->len && t->text[i] >= '0' && t->text[i] <= '9' && v < 1000; i++)
+			for (i = 3;
+			     i < t->len && t->text[i] >= '0' && t->text[i] <= '9' && v < 1000; i++)
 				v = v * 10 + (uint32_t)(t->text[i] - '0');
 			m->target = v;
 			m->target_suffix = i < t->len ? t->text[i] : 0;
@@ -452,7 +456,8 @@ static bool load_target(struct ptx_lex *lex, struct ptx_module *m)
 static void skip_file(struct ptx_lex *lex)
 {
 	ptx_lex_next(lex);
-	while (lex->tok.kind == PTX_TOK_INT || lex->tok.kind == PTX_TOK_STRING || ptx_lex_is(lex, ','))
+	while (lex->tok.kind == PTX_TOK_INT || lex->tok.kind == PTX_TOK_STRING ||
+	       ptx_lex_is(lex, ','))
 		ptx_lex_next(lex);
 }
 
@@ -504,8 +509,10 @@ static bool load_statement(struct loader *ld)
 		const char *word;
 		uint8_t linkage;
 	} linkages[] = {
-		{ "visible", PTX_LINK_VISIBLE }, { "extern", PTX_LINK_EXTERN },
-		{ "weak", PTX_LINK_WEAK },	 { "common", PTX_LINK_COMMON },
+		{ "visible", PTX_LINK_VISIBLE },
+		{ "extern", PTX_LINK_EXTERN },
+		{ "weak", PTX_LINK_WEAK },
+		{ "common", PTX_LINK_COMMON },
 	};
 	static const struct {
 		const char *word;
@@ -520,7 +527,8 @@ static bool load_statement(struct loader *ld)
 	if (t->kind != PTX_TOK_DIRECTIVE) {
 		if (ptx_lex_accept(lex, ';'))
 			return true;
-		ptx_lex_fail(lex, "syntax error near '%.*s'", (int)(t->len > 40 ? 40 : t->len), t->text);
+		ptx_lex_fail(lex, "syntax error near '%.*s'", (int)(t->len > 40 ? 40 : t->len),
+			     t->text);
 		return false;
 	}
 	for (size_t i = 0; i < sizeof(linkages) / sizeof(linkages[0]); i++) {

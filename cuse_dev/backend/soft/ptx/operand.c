@@ -13,7 +13,8 @@
 
 static bool no_memory(struct ptx_body_parser *bp)
 {
-	ptx_fail(bp->lex.err, PTX_ERR_MEMORY, bp->lex.tok.line, bp->lex.tok.column, "out of memory");
+	ptx_fail(bp->lex.err, PTX_ERR_MEMORY, bp->lex.tok.line, bp->lex.tok.column,
+		 "out of memory");
 	return false;
 }
 
@@ -38,21 +39,22 @@ bool ptx_operand_scope_add(struct ptx_body_parser *bp, const struct ptx_scope_en
 	return true;
 }
 
-static struct ptx_scope_entry *scope_find(struct ptx_body_parser *bp, const char *name, uint32_t len,
-					  bool range)
+static struct ptx_scope_entry *scope_find(struct ptx_body_parser *bp, const char *name,
+					  uint32_t len, bool range)
 {
 	uint32_t h = ptx_hash(name, len);
 	struct ptx_scope_entry *e;
 
 	for (e = bp->buckets[h % PTX_BODY_BUCKETS]; e; e = e->next)
-		if (e->hash == h && e->len == len && !e->count == !range && !memcmp(e->name, name, len))
+		if (e->hash == h && e->len == len && !e->count == !range &&
+		    !memcmp(e->name, name, len))
 			return e;
 	return NULL;
 }
 
 /* "%r12" as number 12 of the range "%r". */
-static struct ptx_scope_entry *range_find(struct ptx_body_parser *bp, const char *name, uint32_t len,
-					  uint32_t *ret_number)
+static struct ptx_scope_entry *range_find(struct ptx_body_parser *bp, const char *name,
+					  uint32_t len, uint32_t *ret_number)
 {
 	uint32_t digits = 0, number = 0;
 	struct ptx_scope_entry *e;
@@ -96,7 +98,8 @@ static bool vector_of(struct ptx_body_parser *bp, struct ptx_opnd *o, uint32_t b
 	return true;
 }
 
-bool ptx_operand_find(struct ptx_body_parser *bp, const char *name, uint32_t len, struct ptx_opnd *o)
+bool ptx_operand_find(struct ptx_body_parser *bp, const char *name, uint32_t len,
+		      struct ptx_opnd *o)
 {
 	uint32_t number = 0;
 	struct ptx_scope_entry *e = scope_find(bp, name, len, false);
@@ -152,6 +155,20 @@ static bool numbered_sreg(struct ptx_opnd *o, const char *name, uint32_t len)
 	return true;
 }
 
+/* %reserved_smem_offset_0 and _1, which the toolkit's cooperative groups read. */
+static bool reserved_sreg(struct ptx_opnd *o, const char *name, uint32_t len)
+{
+	static const char prefix[] = "%reserved_smem_offset_";
+	uint32_t n = sizeof(prefix) - 1;
+
+	if (len != n + 1 || memcmp(name, prefix, n) || name[n] < '0' || name[n] > '1')
+		return false;
+	o->kind = PTX_O_SREG;
+	o->reg = IR_SREG_RESERVED_SMEM_OFFSET_BEGIN;
+	o->bits = (uint32_t)(name[n] - '0');
+	return true;
+}
+
 static bool sreg_find(struct ptx_opnd *o, const char *name, uint32_t len)
 {
 	char buf[40];
@@ -173,7 +190,7 @@ static bool sreg_find(struct ptx_opnd *o, const char *name, uint32_t len)
 			o->sel[0] = 0;
 			return true;
 		}
-	return numbered_sreg(o, name, len);
+	return reserved_sreg(o, name, len) || numbered_sreg(o, name, len);
 }
 
 /* "%v.x" is one register of a vector. Other selectors stay for video instructions. */

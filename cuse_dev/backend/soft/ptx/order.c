@@ -3,9 +3,9 @@
  * order.c - the order of a function's blocks.
  *
  * The thread frontier runs the earliest block that has waiting lanes, so the order decides where
- * lanes meet again: a block must come after its predecessors (except for loop back edges), and nothing
- * that is not part of a loop may stand inside it, or lanes that left would run before those that
- * still go around.
+ * lanes meet again: a block must come after its predecessors (except for loop back edges), and
+ *nothing that is not part of a loop may stand inside it, or lanes that left would run before those
+ *that still go around.
  *
  *	1. reverse post-order of a depth-first walk; what it does not reach is dropped
  *	2. dominators (Cooper, Harvey, Kennedy), back edges, natural loops
@@ -17,19 +17,19 @@
 
 #include "cuse_dev/base/arena.h"
 
-#define NONE UINT32_MAX
+#define NONE	  UINT32_MAX
 #define LOOP_WORK (64u << 20) /* steps; hostile graphs stay in reverse post-order */
 
 struct order {
 	struct ptx_lower *l;
 	struct base_arena *a;
-	uint32_t n;	/* reachable */
-	uint32_t *seq;	/* position -> block */
-	uint32_t *pos;	/* block -> position or NONE */
-	uint32_t *rpo;	/* block -> number in reverse post-order, stays */
-	uint32_t *idom; /* by reverse post-order number */
+	uint32_t n;		      /* reachable */
+	uint32_t *seq;		      /* position -> block */
+	uint32_t *pos;		      /* block -> position or NONE */
+	uint32_t *rpo;		      /* block -> number in reverse post-order, stays */
+	uint32_t *idom;		      /* by reverse post-order number */
 	uint32_t *pred_first, *preds; /* by block: preds[pred_first[b] .. pred_first[b + 1]) */
-	uint32_t *mark; /* by block: header + 1 of the loop it was last found in */
+	uint32_t *mark;		      /* by block: header + 1 of the loop it was last found in */
 	uint32_t *work;
 	uint64_t steps;
 };
@@ -51,10 +51,14 @@ static uint32_t resolve(const struct ptx_lower *l, int64_t target)
 static uint32_t succ_count(const struct ptx_lo_block *b)
 {
 	switch (b->term) {
-	case IR_TERM_JUMP: return 1;
-	case IR_TERM_BRANCH: return 2;
-	case IR_TERM_SWITCH: return b->ntargets;
-	default: return 0;
+	case IR_TERM_JUMP:
+		return 1;
+	case IR_TERM_BRANCH:
+		return 2;
+	case IR_TERM_SWITCH:
+		return b->ntargets;
+	default:
+		return 0;
 	}
 }
 

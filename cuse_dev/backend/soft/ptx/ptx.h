@@ -3,8 +3,8 @@
  * ptx.h - the PTX front end: index a module, make the IR unit of one kernel.
  *
  * A module is indexed once (variables, functions, where their bodies are); a body is parsed and
- * lowered each time a kernel that reaches it is compiled. Reading a module that is not being loaded is
- * safe from several threads.
+ * lowered each time a kernel that reaches it is compiled. Reading a module that is not being loaded
+ * is safe from several threads.
  */
 #ifndef SOFT_PTX_H
 #define SOFT_PTX_H
@@ -12,8 +12,8 @@
 #include "cuse_dev/backend/soft/ir/ir.h"
 #include "cuse_dev/backend/soft/ptx/tree.h"
 
-/** ptx_module_load() - @text (bytes + 1, NUL at the end, from malloc) is taken over, also on failure.
- * 0 or a CUresult in err->code. */
+/** ptx_module_load() - @text (bytes + 1, NUL at the end, from malloc) is taken over, also on
+ * failure. 0 or a CUresult in err->code. */
 uint32_t ptx_module_load(char *text, size_t bytes, struct ptx_module **ret_module,
 			 struct ptx_error *err);
 void ptx_module_unload(struct ptx_module *m);

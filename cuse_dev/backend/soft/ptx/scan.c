@@ -3,7 +3,8 @@
  * scan.c - find the end of a body without reading it.
  *
  * Modules hold hundreds of megabytes of bodies of which few are ever run, so this loop decides how
- * long loading takes. Sixteen bytes at a time; only braces, slashes and quotes are looked at singly.
+ * long loading takes. Sixteen bytes at a time; only braces, slashes and quotes are looked at
+ * singly.
  */
 #include "cuse_dev/backend/soft/ptx/lex.h"
 

@@ -27,7 +27,13 @@ enum ptx_space {
 	PTX_SPACE_PARAM,
 };
 
-enum ptx_linkage { PTX_LINK_NONE, PTX_LINK_VISIBLE, PTX_LINK_EXTERN, PTX_LINK_WEAK, PTX_LINK_COMMON };
+enum ptx_linkage {
+	PTX_LINK_NONE,
+	PTX_LINK_VISIBLE,
+	PTX_LINK_EXTERN,
+	PTX_LINK_WEAK,
+	PTX_LINK_COMMON
+};
 
 /** An address inside an initialiser: value = (address >> shift) & mask of bytes, put at offset. */
 struct ptx_reloc {
@@ -51,8 +57,8 @@ struct ptx_var {
 	bool in_body; /* declared in a body, or parameter of a device function */
 	uint32_t align;
 	uint64_t size;
-	uint64_t offset; /* global, const: into the module's memory; param: into the parameters; local,
-			  * and param of a body: into the frame, given by the lowering */
+	uint64_t offset; /* global, const: into the module's memory; param: into the parameters;
+			  * local, and param of a body: into the frame, given by the lowering */
 	uint32_t index;	 /* in ptx_module.vars */
 	uint32_t line;
 	uint8_t *data; /* initialised bytes, NULL none */
@@ -87,7 +93,7 @@ struct ptx_func {
 	uint32_t maxntid[3], reqntid[3], cluster[3];
 	uint32_t minnctapersm, maxnctapersm, maxnreg, max_cluster_rank;
 	bool explicit_cluster, blocks_are_clusters;
-	bool address_in_data; /* an initialiser names it */
+	bool address_in_data;	     /* an initialiser names it */
 	const char *body, *body_end; /* between the braces */
 	const char *body_line_start;
 	uint32_t line, body_line;
@@ -105,26 +111,26 @@ struct ptx_sym {
 
 enum ptx_opnd_kind {
 	PTX_O_NONE,
-	PTX_O_SINK,  /* _ */
+	PTX_O_SINK, /* _ */
 	PTX_O_REG,
 	PTX_O_INT,
-	PTX_O_F32,   /* bits */
-	PTX_O_F64,   /* bits */
-	PTX_O_SREG,  /* reg: enum ir_sreg; bits: number of an array one */
-	PTX_O_VAR,   /* var + offset */
+	PTX_O_F32,  /* bits */
+	PTX_O_F64,  /* bits */
+	PTX_O_SREG, /* reg: enum ir_sreg; bits: number of an array one */
+	PTX_O_VAR,  /* var + offset */
 	PTX_O_FUNC,
-	PTX_O_NAME,  /* not found: a label or list */
-	PTX_O_VEC,   /* { } */
-	PTX_O_MEM,   /* [ ]: sub[0] base, offset; further subs of texture and tensor forms */
-	PTX_O_LIST,  /* ( ) */
-	PTX_O_PAIR,  /* a|b */
+	PTX_O_NAME, /* not found: a label or list */
+	PTX_O_VEC,  /* { } */
+	PTX_O_MEM,  /* [ ]: sub[0] base, offset; further subs of texture and tensor forms */
+	PTX_O_LIST, /* ( ) */
+	PTX_O_PAIR, /* a|b */
 };
 
 struct ptx_opnd {
 	uint8_t kind;
-	bool neg;	 /* "!p" */
+	bool neg; /* "!p" */
 	bool is_unsigned;
-	char sel[8];	 /* selector: b0, h1, b3210; vector components are resolved */
+	char sel[8]; /* selector: b0, h1, b3210; vector components are resolved */
 	uint32_t reg;
 	uint32_t line, column;
 	uint64_t bits;
@@ -192,7 +198,8 @@ struct ptx_body {
 	size_t nscopes, scopes_cap;
 	struct ptx_var **vars; /* declared in the body, in order */
 	size_t nvars, vars_cap;
-	uint32_t *formal_reg; /* registers of .reg parameters, then results; UINT32_MAX for .param */
+	uint32_t
+		*formal_reg; /* registers of .reg parameters, then results; UINT32_MAX for .param */
 	uint32_t frame_bytes, frame_align;
 	uint32_t end_line;
 	struct ir_slot *params, *rets; /* of a device function, in the frame */
@@ -206,8 +213,8 @@ struct ptx_module {
 	struct base_arena *arena;
 	char *text;
 	size_t bytes;
-	uint32_t version; /* major * 10 + minor */
-	uint32_t target;  /* sm number */
+	uint32_t version;   /* major * 10 + minor */
+	uint32_t target;    /* sm number */
 	char target_suffix; /* 'a', 'f' or 0 */
 	uint32_t address_size;
 	struct ptx_sym **hash;
@@ -254,8 +261,8 @@ struct ptx_value {
 bool ptx_expr(struct ptx_lex *lex, struct ptx_value *ret);
 
 /* body.c */
-struct ptx_body *ptx_body_parse(struct ptx_module *m, struct ptx_func *f, struct base_arena *scratch,
-				struct ptx_error *err);
+struct ptx_body *ptx_body_parse(struct ptx_module *m, struct ptx_func *f,
+				struct base_arena *scratch, struct ptx_error *err);
 const struct ptx_label *ptx_body_label(const struct ptx_body *b, const struct ptx_opnd *o,
 				       uint32_t scope);
 const struct ptx_list *ptx_body_list(const struct ptx_body *b, const struct ptx_opnd *o,

@@ -2,9 +2,9 @@
 /*
  * unit.c - a kernel with everything it can reach, as one IR unit.
  *
- * Indirect calls may reach every function of the module whose parameters have the sizes that the call's
- * prototype says; those that cannot be lowered are left as a trap, so that they do not spoil a kernel
- * which never calls them.
+ * Indirect calls may reach every function of the module whose parameters have the sizes that the
+ * call's prototype says; those that cannot be lowered are left as a trap, so that they do not spoil
+ * a kernel which never calls them.
  */
 #include "cuse_dev/backend/soft/ptx/lower.h"
 
@@ -27,7 +27,8 @@ bool ptx_lo_reach(struct ptx_lo_unit *un, struct ptx_func *fn, uint32_t *ret_ind
 		*ret_index = slot - 1;
 	} else {
 		if (un->nfuncs == LIMIT_PTX_UNIT_FUNCS) {
-			ptx_fail(un->err, PTX_ERR_SYNTAX, fn->line, 0, "too many functions in one kernel");
+			ptx_fail(un->err, PTX_ERR_SYNTAX, fn->line, 0,
+				 "too many functions in one kernel");
 			return false;
 		}
 		un->funcs = arena_grow(un->scratch, un->funcs, &un->funcs_cap, un->nfuncs + 1,
@@ -113,7 +114,8 @@ static bool drain(struct ptx_lo_unit *un)
 	return true;
 }
 
-static bool same_sizes(const struct ptx_param *a, uint32_t na, const struct ptx_param *b, uint32_t nb)
+static bool same_sizes(const struct ptx_param *a, uint32_t na, const struct ptx_param *b,
+		       uint32_t nb)
 {
 	if (na != nb)
 		return false;
@@ -195,7 +197,7 @@ static void finish(struct ptx_lo_unit *un)
 	struct ir_unit *u = un->u;
 	uint32_t align = un->dynamic_align > 16 ? un->dynamic_align : 16;
 
-	un->info.shared_static = un->shared_bytes;
+	un->info.shared_static = un->shared_bytes - un->reserved_bytes;
 	u->shared_bytes = (un->shared_bytes + align - 1) & ~(align - 1);
 	for (struct ptx_lo_fixup *x = un->fixups; x; x = x->next)
 		*x->imm += u->shared_bytes;

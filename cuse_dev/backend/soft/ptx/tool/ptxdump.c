@@ -19,7 +19,8 @@
 #include "cuse_dev/backend/soft/ptx/ptx.h"
 
 struct totals {
-	uint64_t modules, bad_modules, bytes, kernels, ok, refused, bad, insts, verify_bad, decode_bad;
+	uint64_t modules, bad_modules, bytes, kernels, ok, refused, bad, insts, verify_bad,
+		decode_bad;
 	double index_s, lower_s, decode_s;
 	bool decode;
 };
@@ -62,7 +63,8 @@ static int print_kernel(struct ptx_module *m, struct ptx_func *f)
 	char *ir;
 
 	if (ptx_unit_create(m, f, &place, &u, &info, &err))
-		fprintf(stderr, "%s: %u:%u: %s (%u)\n", f->name, err.line, err.column, err.text, err.code);
+		fprintf(stderr, "%s: %u:%u: %s (%u)\n", f->name, err.line, err.column, err.text,
+			err.code);
 	if (!u)
 		return 1;
 	if (ir_verify(u, text, sizeof(text)) < 0)
@@ -95,8 +97,9 @@ static void check_kernel(struct ptx_module *m, struct ptx_func *f, struct totals
 	else
 		t->bad++;
 	if (err.code)
-		printf("%s\t%.100s\t%u:%u: %s\n", err.code == PTX_ERR_UNSUPPORTED ? "refused" : "BAD",
-		       f->name, err.line, err.column, err.text);
+		printf("%s\t%.100s\t%u:%u: %s\n",
+		       err.code == PTX_ERR_UNSUPPORTED ? "refused" : "BAD", f->name, err.line,
+		       err.column, err.text);
 	for (uint32_t i = 0; u && i < u->nfuncs; i++)
 		for (uint32_t k = 0; k < u->funcs[i]->nblocks; k++)
 			t->insts += u->funcs[i]->blocks[k].count;
@@ -167,7 +170,8 @@ static int check_file(const char *path, struct totals *t)
 		check_text(text, strnlen(text, n), t);
 	}
 	if (w.broken || w.p != w.end)
-		printf("BROKEN\t%s at %zu of %zu\n", path, (size_t)(w.p - (unsigned char *)p), bytes);
+		printf("BROKEN\t%s at %zu of %zu\n", path, (size_t)(w.p - (unsigned char *)p),
+		       bytes);
 	free(p);
 	return 0;
 }
@@ -185,8 +189,8 @@ static int check(int argc, char **argv, bool decode)
 	printf("kernels %lu: ok %lu, refused %lu, bad %lu, verify %lu, decode %lu\n",
 	       (unsigned long)t.kernels, (unsigned long)t.ok, (unsigned long)t.refused,
 	       (unsigned long)t.bad, (unsigned long)t.verify_bad, (unsigned long)t.decode_bad);
-	printf("instructions %lu; lowering %.2f s, decoding %.2f s\n", (unsigned long)t.insts, t.lower_s,
-	       t.decode_s);
+	printf("instructions %lu; lowering %.2f s, decoding %.2f s\n", (unsigned long)t.insts,
+	       t.lower_s, t.decode_s);
 	return bad || t.bad || t.bad_modules || t.verify_bad || t.decode_bad;
 }
 

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ struct sink {
 
 struct support_child {
 	pid_t pid;
+	int pidfd; /* -1 where the kernel has none */
 	struct sink out, err;
 	int64_t started_ns, deadline_ns;
 	bool timed_out;
@@ -191,6 +193,7 @@ int support_child_start(const struct support_child_spec *spec, struct support_ch
 	close(in);
 	close(out[1]);
 	close(err[1]);
+	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 	c->out.fd = out[0];
 	c->err.fd = err[0];
 	fcntl(out[0], F_SETFL, O_NONBLOCK);
@@ -272,10 +275,11 @@ static void note_end(struct support_child *c)
 /* One round of the wait: at most @ms. */
 static void pump(struct support_child *c, int ms)
 {
-	struct pollfd p[2] = { { .fd = c->out.fd, .events = POLLIN },
-			       { .fd = c->err.fd, .events = POLLIN } };
+	struct pollfd p[3] = { { .fd = c->out.fd, .events = POLLIN },
+			       { .fd = c->err.fd, .events = POLLIN },
+			       { .fd = c->pidfd, .events = POLLIN } };
 
-	poll(p, 2, ms);
+	poll(p, 3, ms);
 	sink_read(&c->out);
 	sink_read(&c->err);
 	note_end(c);
@@ -318,6 +322,8 @@ int support_child_wait(struct support_child *c, struct support_child_result *ret
 		close(c->out.fd);
 	if (c->err.fd >= 0)
 		close(c->err.fd);
+	if (c->pidfd >= 0)
+		close(c->pidfd);
 	sink_keep(&c->out, "", 0);
 	sink_keep(&c->err, "", 0);
 

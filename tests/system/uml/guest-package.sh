@@ -30,7 +30,9 @@ no_warnings()
 files()
 {
 	(cd "$host/overlay/upper" && find . \( -path ./var/lib/dpkg -o -path ./var/log -o -path ./var/cache \
-		-o -path './etc/*-' -o -path ./var/lib/systemd -o -path ./tmp \) -prune -o ! -type d -print | sort)
+		-o -path './etc/*-' -o -path ./var/lib/systemd -o -path ./tmp -o -path ./etc/ld.so.cache \
+		-o -path './etc/*passwd' -o -path './etc/*group' -o -path './etc/*shadow' -o -path './etc/sub?id' \) \
+		-prune -o ! -type d -print | sort)
 }
 
 echo "guest: $(uname -r), systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')"

@@ -160,3 +160,29 @@ TEST(PtxBody, RegistersAreLimited)
 	    "7:22: too many registers"); /* with those of the test's own */
 	bad(".reg .b32 %x<0>;", "7:14: bad number of registers");
 }
+
+TEST(PtxBody, ListsAndModifiersAreLimited)
+{
+	std::string mods, list = "%r1";
+
+	for (int i = 0; i < 22; i++)
+		mods += ".ftz";
+	bad("add" + mods + ".rn.f32 %r1, %r2, %r3;", "7:1: add: modifier '.ftz' cannot stand here");
+	bad("add" + mods + ".ftz.rn.f32 %r1, %r2, %r3;", "7:1: bad modifiers");
+	for (int i = 1; i < 1024; i++)
+		list += ",%r1";
+	bad("mov.b32 %r1, {" + list + "};", "7:1: mov: bad number of parts");
+	bad("mov.b32 %r1, {" + list + ",%r1};", "7:4111: too many operands");
+}
+
+TEST(PtxBody, ReservedSharedMemoryIsNotTheProgramsOwn)
+{
+	PtxUnit u(ptx_kernel(".shared .b8 s[100]; mov.u32 %r1, %reserved_smem_offset_1;\n"
+			     "st.shared.u8 [s], %r1; mov.u32 %r2, dyn;",
+			     ".extern .shared .b8 dyn[];"));
+
+	EXPECT_EQ(0u, u.code) << u.where();
+	EXPECT_EQ(100u, u.info.shared_static);
+	EXPECT_EQ(0u, u.u->shared_bytes % 16);
+	EXPECT_LE(100u + 2048u, u.u->shared_bytes);
+}

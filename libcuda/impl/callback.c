@@ -3,8 +3,9 @@
  * callback.c - cuLaunchHostFunc and cuStreamAddCallback.
  *
  * A HOST_CALL command stops its stream at a token; a thread of this library waits for it, calls the
- * program, and acknowledges. Each queue with calls has a thread of its own, started with the first and gone
- * after a while without: were it one for all, a stream that waits for another one's call would stop both.
+ * program, and acknowledges. Each queue with calls has a thread of its own, started with the first
+ * and gone after a while without: were it one for all, a stream that waits for another one's call
+ * would stop both.
  *
  * After a sticky error the stream passes its calls without stopping: host functions are then not
  * called, callbacks are, with the error.
@@ -24,9 +25,9 @@
 struct callback {
 	struct callback *next;
 	uint64_t token, seq;
-	CUhostFn host;		/* this one or */
+	CUhostFn host;		 /* this one or */
 	CUstreamCallback status; /* that one */
-	CUstream stream;	/* as the program named it */
+	CUstream stream;	 /* as the program named it */
 	void *user;
 };
 

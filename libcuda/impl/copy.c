@@ -3,10 +3,10 @@
  * copy.c - linear copies.
  *
  * Who moves the bytes:
- *   both sides known to the worker     a command, in stream order; small ones by the client itself when the
- *                                      stream has nothing to do, since waking the worker costs more
- *   pageable to device, stream busy    through a staging buffer if small, else after waiting
- *   all else                           the client, when the streams to be respected are idle
+ *   both sides known to the worker     a command, in stream order; small ones by the client itself
+ * when the stream has nothing to do, since waking the worker costs more pageable to device, stream
+ * busy    through a staging buffer if small, else after waiting all else the client, when the
+ * streams to be respected are idle
  *
  * "Synchronous" is what the manual's table of synchronisation behaviour says: copies between device
  * memory return at once.
@@ -169,7 +169,7 @@ CUresult impl_cuMemcpyPeerAsync(CUdeviceptr dstDevice, CUcontext dstContext, CUd
 {
 	CUresult r = check_contexts(dstContext, srcContext);
 
-	return r != CUDA_SUCCESS ?
-		       r :
-		       impl_cuMemcpyDtoDAsync_v2(dstDevice, srcDevice, ByteCount, hStream);
+	return r != CUDA_SUCCESS
+		       ? r
+		       : impl_cuMemcpyDtoDAsync_v2(dstDevice, srcDevice, ByteCount, hStream);
 }

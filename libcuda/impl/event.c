@@ -2,8 +2,9 @@
 /*
  * event.c - events: a slot on the shared page, and which command last recorded it.
  *
- * An event is complete when its slot has reached the generation of its last record. Who waits for one on the
- * host waits for the command in its queue; who waits in a stream names slot and generation.
+ * An event is complete when its slot has reached the generation of its last record. Who waits for
+ * one on the host waits for the command in its queue; who waits in a stream names slot and
+ * generation.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,8 +67,8 @@ CUresult impl_cuEventCreate(CUevent *phEvent, unsigned int Flags)
 	if (!phEvent || (Flags & ~(unsigned)EVENT_FLAGS))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (Flags & CU_EVENT_INTERPROCESS)
-		return Flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED :
-							 CUDA_ERROR_INVALID_VALUE;
+		return Flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
+						       : CUDA_ERROR_INVALID_VALUE;
 	r = cu_ctx_usable(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;

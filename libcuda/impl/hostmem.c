@@ -2,8 +2,8 @@
 /*
  * hostmem.c - pinned host memory: allocated by us, or the program's own, registered.
  *
- * With shared pages it has one address on both sides. Without, it is memory of this process alone: copies
- * work, a device pointer to it is refused.
+ * With shared pages it has one address on both sides. Without, it is memory of this process alone:
+ * copies work, a device pointer to it is refused.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -16,10 +16,10 @@
 #include "libcuda/impl/place.h"
 
 #define PAGE 4096ull
-#define ALLOC_FLAGS \
+#define ALLOC_FLAGS                                                                                \
 	(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
-#define REGISTER_FLAGS                                                  \
-	(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |   \
+#define REGISTER_FLAGS                                                                             \
+	(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |                              \
 	 CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY)
 
 static uint64_t page_down(uint64_t x)
@@ -43,10 +43,9 @@ static void free_in_worker(struct link_dev *dev, uint64_t va)
 
 static int alloc_shared(struct cu_ctx *ctx, size_t bytes, unsigned flags, uint64_t *ret_va)
 {
-	struct vgpu_mem_alloc req = { .ctx = ctx->ctx,
-				      .kind = VGPU_MEM_HOST,
-				      .size = page_up(bytes),
-				      .align = PAGE };
+	struct vgpu_mem_alloc req = {
+		.ctx = ctx->ctx, .kind = VGPU_MEM_HOST, .size = page_up(bytes), .align = PAGE
+	};
 	struct link *l = ctx->dev->link->link;
 	int r;
 
@@ -164,8 +163,7 @@ CUresult impl_cuMemHostGetFlags(unsigned int *pFlags, void *p)
 {
 	struct link_range r;
 
-	if (!pFlags || !p ||
-	    link_map_find(&cu_link()->ranges, (uint64_t)(uintptr_t)p, &r) < 0 ||
+	if (!pFlags || !p || link_map_find(&cu_link()->ranges, (uint64_t)(uintptr_t)p, &r) < 0 ||
 	    r.kind != LINK_PINNED)
 		return CUDA_ERROR_INVALID_VALUE;
 	*pFlags = r.flags;
@@ -230,7 +228,8 @@ CUresult impl_cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
 		err = share(ctx, from, page_up(to) - from);
 		if (err == -ENOTSUP) {
 			cu_log(CU_LOG_WARN,
-			       "cuMemHostRegister(%p, %zu): only private anonymous memory can be shared with the device",
+			       "cuMemHostRegister(%p, %zu): only private anonymous memory can be "
+			       "shared with the device",
 			       p, bytesize);
 			return CUDA_ERROR_NOT_SUPPORTED;
 		}
@@ -246,8 +245,8 @@ CUresult impl_cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
 	err = link_map_add(&l->ranges, &range);
 	if (err < 0) {
 		cu_hostmem_unregister(&range);
-		return err == -EEXIST ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED :
-					cu_from_errno(err);
+		return err == -EEXIST ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
+				      : cu_from_errno(err);
 	}
 	return CUDA_SUCCESS;
 }

@@ -5,7 +5,8 @@
 
 #include "libcuda/link/link.h"
 
-/** cu_hostmem_unregister() - the pages become the program's own again; @r is out of the map already. */
+/** cu_hostmem_unregister() - the pages become the program's own again; @r is out of the map
+ * already. */
 void cu_hostmem_unregister(const struct link_range *r);
 
 #endif

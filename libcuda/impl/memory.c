@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c - device and managed memory: allocation, and what of it a context takes along when it goes.
+ * memory.c - device and managed memory: allocation, and what of it a context takes along when it
+ * goes.
  */
 #include <errno.h>
 
@@ -33,7 +34,8 @@ int cu_memory_add(struct cu_ctx *ctx, enum link_kind kind, uint64_t va, uint64_t
 
 	if (kind == LINK_PINNED || kind == LINK_MANAGED)
 		r.host = (void *)(uintptr_t)va;
-	else if (dev->arena && arena_off <= dev->arena_bytes && size <= dev->arena_bytes - arena_off)
+	else if (dev->arena && arena_off <= dev->arena_bytes &&
+		 size <= dev->arena_bytes - arena_off)
 		r.host = dev->arena + arena_off;
 	return link_map_add(&dev->link->ranges, &r);
 }
@@ -185,9 +187,8 @@ CUresult impl_cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize, unsigned int
 /* A module's managed variable has no such flag, and goes with its module. */
 static bool is_allocation(const struct link_range *r)
 {
-	return r->kind == LINK_DEVICE ||
-	       (r->kind == LINK_MANAGED &&
-		(r->flags & (CU_MEM_ATTACH_GLOBAL | CU_MEM_ATTACH_HOST)));
+	return r->kind == LINK_DEVICE || (r->kind == LINK_MANAGED &&
+					  (r->flags & (CU_MEM_ATTACH_GLOBAL | CU_MEM_ATTACH_HOST)));
 }
 
 CUresult impl_cuMemFree_v2(CUdeviceptr dptr)

@@ -2,8 +2,8 @@
 /*
  * memset.c - fills: one command, whatever the size.
  *
- * A fill of device memory returns at once, also by the functions without a stream; one of pinned memory by these
- * waits, as the manual's table of synchronisation behaviour has it.
+ * A fill of device memory returns at once, also by the functions without a stream; one of pinned
+ * memory by these waits, as the manual's table of synchronisation behaviour has it.
  */
 #include <errno.h>
 #include <stdlib.h>

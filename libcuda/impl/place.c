@@ -17,8 +17,8 @@ static bool covered(struct link *l, const struct link_range *first, uint64_t end
 	struct link_range r = *first;
 
 	while (r.va + r.size < end) {
-		if (r.kind != LINK_MAPPED ||
-		    link_map_find(&l->ranges, r.va + r.size, &r) < 0 || !accessible(&r))
+		if (r.kind != LINK_MAPPED || link_map_find(&l->ranges, r.va + r.size, &r) < 0 ||
+		    !accessible(&r))
 			return false;
 	}
 	return true;

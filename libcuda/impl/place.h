@@ -3,8 +3,8 @@
  * place.h - where the bytes behind an address are, and moving them by the client's own hand.
  *
  * Any address that a program passes is one of: memory of ours that this process can touch somewhere
- * (device memory through its arena, pinned memory at its address), memory of ours that only the daemon
- * can touch (no shared pages), or the program's own memory.
+ * (device memory through its arena, pinned memory at its address), memory of ours that only the
+ * daemon can touch (no shared pages), or the program's own memory.
  */
 #ifndef IMPL_PLACE_H
 #define IMPL_PLACE_H
@@ -18,12 +18,12 @@
 
 struct place {
 	struct link_range range; /* valid if known */
-	bool known;	     /* in our map */
-	bool worker_visible; /* commands may name it */
-	bool device;	     /* ours, as opposed to the program's own memory */
-	struct link_dev *dev; /* for reads and writes by the node */
-	void *host;	     /* where the client touches the byte, NULL: by the node only */
-	uint64_t bytes;	     /* from the address on that lie together, at most what was asked for */
+	bool known;		 /* in our map */
+	bool worker_visible;	 /* commands may name it */
+	bool device;		 /* ours, as opposed to the program's own memory */
+	struct link_dev *dev;	 /* for reads and writes by the node */
+	void *host;		 /* where the client touches the byte, NULL: by the node only */
+	uint64_t bytes; /* from the address on that lie together, at most what was asked for */
 };
 
 /**
@@ -34,8 +34,8 @@ struct place {
 int place_find(uint64_t va, uint64_t bytes, struct place *ret_place);
 
 /**
- * place_copy() - copy now, by this thread. The ranges have been looked at by place_find() and nothing that is
- * queued touches them.
+ * place_copy() - copy now, by this thread. The ranges have been looked at by place_find() and
+ * nothing that is queued touches them.
  */
 int place_copy(uint64_t dst, uint64_t src, uint64_t bytes);
 

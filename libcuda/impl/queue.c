@@ -33,8 +33,9 @@ void queue_put(struct queue *q)
 }
 
 /*
- * Closed queues that are done leave the list. Their slot in the daemon is given to the next stream, with
- * counters from 0: from here on nobody may look at them, hence gone and busy. Guarded by ctx->lock.
+ * Closed queues that are done leave the list. Their slot in the daemon is given to the next stream,
+ * with counters from 0: from here on nobody may look at them, hence gone and busy. Guarded by
+ * ctx->lock.
  */
 static void reap(struct cu_ctx *ctx)
 {
@@ -254,8 +255,8 @@ int queue_idle(struct queue *q)
 }
 
 /*
- * Waits for each queue that @q must follow (with @q NULL: for all), as they stand now. The lock is not held
- * during a wait; busy keeps the queue listed, so that its next is valid afterwards.
+ * Waits for each queue that @q must follow (with @q NULL: for all), as they stand now. The lock is
+ * not held during a wait; busy keeps the queue listed, so that its next is valid afterwards.
  */
 static int wait_all(struct cu_ctx *ctx, struct queue *q)
 {

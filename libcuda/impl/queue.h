@@ -2,14 +2,15 @@
 /*
  * queue.h - what stands behind a stream handle: its ring, its place in the order of its context.
  *
- * A queue outlives its handle: cuStreamDestroy returns at once while commands still run, events that
- * were recorded in it may still be waited for, and a context is not idle before they are done. So
- * queues are counted; the daemon's stream goes when the handle is gone, all is done, and nobody waits.
+ * A queue outlives its handle: cuStreamDestroy returns at once while commands still run, events
+ * that were recorded in it may still be waited for, and a context is not idle before they are done.
+ * So queues are counted; the daemon's stream goes when the handle is gone, all is done, and nobody
+ * waits.
  *
  * Order (the manual's "legacy default stream"): a command in the legacy queue follows all that was
- * submitted to the context's blocking queues before; a command in a blocking queue follows all that was
- * submitted to the legacy queue before. Each is a STREAM_WAIT that names a seq submitted earlier, so no
- * circle can come about.
+ * submitted to the context's blocking queues before; a command in a blocking queue follows all that
+ * was submitted to the legacy queue before. Each is a STREAM_WAIT that names a seq submitted
+ * earlier, so no circle can come about.
  */
 #ifndef IMPL_QUEUE_H
 #define IMPL_QUEUE_H
@@ -22,19 +23,21 @@
 struct callback_thread;
 
 struct queue {
-	struct queue *next;	   /* in the context's list; guarded by ctx->lock */
-	struct cu_ctx *ctx;	   /* valid as long as the queue is listed there */
+	struct queue *next; /* in the context's list; guarded by ctx->lock */
+	struct cu_ctx *ctx; /* valid as long as the queue is listed there */
 	struct link_stream *link;
 	_Atomic unsigned refs;
-	unsigned busy;		   /* threads that wait on link; guarded by ctx->lock */
-	bool legacy, blocking;	   /* constant */
-	const void *owner;	   /* thread whose default stream this is, NULL; constant */
-	bool closed;		   /* handle destroyed; guarded by ctx->lock */
-	_Atomic bool gone;	   /* link is not to be used any more: all was done */
-	uint64_t legacy_seen;	   /* seq of the legacy queue that was waited for; guarded by ctx->lock */
-	uint64_t seen_by_legacy;   /* seq of ours that the legacy queue waited for; guarded by ctx->lock */
+	unsigned busy;	       /* threads that wait on link; guarded by ctx->lock */
+	bool legacy, blocking; /* constant */
+	const void *owner;     /* thread whose default stream this is, NULL; constant */
+	bool closed;	       /* handle destroyed; guarded by ctx->lock */
+	_Atomic bool gone;     /* link is not to be used any more: all was done */
+	uint64_t
+		legacy_seen; /* seq of the legacy queue that was waited for; guarded by ctx->lock */
+	uint64_t seen_by_legacy; /* seq of ours that the legacy queue waited for; guarded by
+				    ctx->lock */
 	struct callback_thread *callbacks; /* impl/callback.c; guarded by ctx->lock */
-	CUstreamAttrValue window, policy; /* stored attributes; guarded by ctx->lock */
+	CUstreamAttrValue window, policy;  /* stored attributes; guarded by ctx->lock */
 };
 
 /** queue_of() - behind a live stream handle. */

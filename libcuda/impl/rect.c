@@ -10,7 +10,8 @@
 #include "libcuda/impl/copy.h"
 #include "libcuda/impl/impl.h"
 
-/* One side after the descriptor has been read; byte 0 of row (z, y) is at base + (z * height + y) * pitch. */
+/* One side after the descriptor has been read; byte 0 of row (z, y) is at base + (z * height + y) *
+ * pitch. */
 struct side {
 	uint64_t base, pitch, height;
 	enum copy_side kind;
@@ -45,7 +46,8 @@ static CUresult memory_side(CUmemorytype type, const void *host, CUdeviceptr dev
 	}
 }
 
-/* Applies offsets and defaults, and finds the memory. @x, @y, @z: where in the side the box starts. */
+/* Applies offsets and defaults, and finds the memory. @x, @y, @z: where in the side the box starts.
+ */
 static CUresult settle(struct side *s, const struct rect *c, uint64_t x, uint64_t y, uint64_t z)
 {
 	uint64_t row, rows, bytes;

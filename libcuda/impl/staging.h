@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * staging.h - a few buffers per context, readable by the worker, through which small pageable copies go to
- * busy streams.
+ * staging.h - a few buffers per context, readable by the worker, through which small pageable
+ * copies go to busy streams.
  */
 #ifndef IMPL_STAGING_H
 #define IMPL_STAGING_H

@@ -2,8 +2,8 @@
 /*
  * stream.c - streams: handles, the default ones, waits, values in memory.
  *
- * The order between queues is in queue.c, host functions in callback.c. Capturing is not built: no stream
- * is ever in capture mode, and that is what the questions about it are answered.
+ * The order between queues is in queue.c, host functions in callback.c. Capturing is not built: no
+ * stream is ever in capture mode, and that is what the questions about it are answered.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -116,7 +116,8 @@ static CUresult get_legacy(struct cu_ctx *ctx, struct cu_stream **ret_stream)
 	return r;
 }
 
-/* Is @s still what this thread put into its table? Contexts, and their streams with them, come and go. */
+/* Is @s still what this thread put into its table? Contexts, and their streams with them, come and
+ * go. */
 static bool is_own(const struct cu_thread *t, const struct cu_stream *s)
 {
 	return cu_handle_get(s, CU_KIND_STREAM) && queue_of(s)->owner == t;
@@ -231,8 +232,8 @@ void cu_stream_ctx_fini(struct cu_ctx *ctx)
 
 /* ---- what other files use ------------------------------------------------------------------- */
 
-CUresult cu_stream_submit(struct cu_stream *s, struct vgpu_cmd *cmd, size_t bytes,
-			  const void *body, size_t body_bytes, uint64_t *ret_seq)
+CUresult cu_stream_submit(struct cu_stream *s, struct vgpu_cmd *cmd, size_t bytes, const void *body,
+			  size_t body_bytes, uint64_t *ret_seq)
 {
 	if (bytes > VGPU_CMD_MAX_BYTES)
 		return CUDA_ERROR_INVALID_VALUE;

@@ -2,8 +2,8 @@
 /*
  * vmm.c - the virtual memory management API: reservations, physical memory, mappings, access.
  *
- * The worker's handle of a piece of physical memory lives as long as the program holds it or any mapping
- * does, since a mapping can be turned into a handle again (cuMemRetainAllocationHandle).
+ * The worker's handle of a piece of physical memory lives as long as the program holds it or any
+ * mapping does, since a mapping can be turned into a handle again (cuMemRetainAllocationHandle).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -196,8 +196,8 @@ static struct cu_phys *phys_get(CUmemGenericAllocationHandle handle)
 /* The view of a piece that has its own memfd; without it copies go by the node. */
 static void phys_view(struct cu_phys *p)
 {
-	void *map = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->fd,
-			 0);
+	void *map =
+		mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->fd, 0);
 
 	if (map == MAP_FAILED)
 		return;
@@ -345,8 +345,8 @@ CUresult impl_cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handl
 	err = link_call(dev->link, VGPU_OP_PHYS_IMPORT, &req, sizeof(req));
 	if (err < 0) {
 		phys_destroy(p);
-		return err == -EPERM || err == -EBADF ? CUDA_ERROR_INVALID_VALUE :
-							cu_from_errno(err);
+		return err == -EPERM || err == -EBADF ? CUDA_ERROR_INVALID_VALUE
+						      : cu_from_errno(err);
 	}
 	p->phys = req.phys;
 	if (req.size < p->size)

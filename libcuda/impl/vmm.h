@@ -15,15 +15,16 @@ struct cu_phys {
 	unsigned refs;	   /* the program's: create, import, retain; guarded by lock */
 	unsigned mappings; /* guarded by lock */
 	struct link_dev *dev;
-	uint32_t phys;	   /* the worker's handle */
+	uint32_t phys; /* the worker's handle */
 	uint64_t size;
 	uint64_t arena_off;
-	int fd;		   /* its own memfd if it can be exported or was imported, else -1 */
-	uint8_t *host;	   /* client's view of all of it, NULL without shared pages */
+	int fd;	       /* its own memfd if it can be exported or was imported, else -1 */
+	uint8_t *host; /* client's view of all of it, NULL without shared pages */
 	CUmemAllocationProp prop;
 };
 
-/** cu_vmm_access() - protection of a mapping for the daemon's device @index; @flags of its range. */
+/** cu_vmm_access() - protection of a mapping for the daemon's device @index; @flags of its range.
+ */
 static inline unsigned cu_vmm_access(uint32_t flags, uint32_t index)
 {
 	return flags >> (2 * (index & 15)) & 3;

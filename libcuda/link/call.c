@@ -3,8 +3,8 @@
  * call.c - operations and bulk bytes over the node.
  *
  * Signals: an operation that was interrupted may or may not have happened, and most cannot be done
- * twice. So signals are kept away from the thread for the short time that an operation takes; a fatal
- * one takes effect right after. Waits for the device's work never sit here: see ring.c.
+ * twice. So signals are kept away from the thread for the short time that an operation takes; a
+ * fatal one takes effect right after. Waits for the device's work never sit here: see ring.c.
  */
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -73,10 +73,11 @@ int link_call(struct link_dev *dev, unsigned int op, void *arg, size_t size)
 }
 
 /*
- * One transfer. The node of the CUSE door never sees the offset of a call (the kernel passes 0), so the
- * place is said before, for the whole open file, and transfers take turns.
+ * One transfer. The node of the CUSE door never sees the offset of a call (the kernel passes 0), so
+ * the place is said before, for the whole open file, and transfers take turns.
  */
-static ssize_t transfer(struct link_dev *dev, uint64_t offset, void *buf, size_t bytes, bool writing)
+static ssize_t transfer(struct link_dev *dev, uint64_t offset, void *buf, size_t bytes,
+			bool writing)
 {
 	struct vgpu_bulk_base req = { .base = offset };
 	ssize_t n;

@@ -193,8 +193,8 @@ void link_abandon(struct link *l)
 		return;
 	/*
 	 * The open file is the parent's session; the child's copies of the descriptors only keep it
-	 * alive for longer than the parent lives. Locks may be held by threads that do not exist here:
-	 * nothing else is touched, the memory stays.
+	 * alive for longer than the parent lives. Locks may be held by threads that do not exist
+	 * here: nothing else is touched, the memory stays.
 	 */
 	for (uint32_t i = 0; i < l->dev_count; i++) {
 		close(l->dev[i]->fd);

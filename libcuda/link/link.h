@@ -30,14 +30,14 @@ struct link;
 struct link_dev {
 	struct link *link;
 	int fd;
-	uint32_t index;	      /* the daemon's number for it (HELLO.device) */
-	uint32_t node;	      /* N of /dev/nvidia-vgpuN */
-	uint64_t features;    /* VGPU_FEATURE_* common to both sides */
+	uint32_t index;	   /* the daemon's number for it (HELLO.device) */
+	uint32_t node;	   /* N of /dev/nvidia-vgpuN */
+	uint64_t features; /* VGPU_FEATURE_* common to both sides */
 	uint32_t driver_version;
 	char driver_string[32];
 	struct vgpu_device_info info;
 	struct vgpu_device_attrs attrs;
-	uint8_t *arena;	      /* client's view of the device's memory; NULL without shared pages */
+	uint8_t *arena; /* client's view of the device's memory; NULL without shared pages */
 	uint64_t arena_bytes;
 	pthread_mutex_t bulk_lock; /* link_read/link_write: the place belongs to the open file */
 };
@@ -58,14 +58,14 @@ struct link_range {
 	uint64_t va;
 	uint64_t size;
 	enum link_kind kind;
-	uint32_t flags;	      /* of the call that made it, or protection of a mapping */
+	uint32_t flags; /* of the call that made it, or protection of a mapping */
 	struct link_dev *dev;
-	void *host;	      /* where the client touches byte va; NULL: only pread/pwrite */
-	void *ctx;	      /* owner, opaque here */
+	void *host; /* where the client touches byte va; NULL: only pread/pwrite */
+	void *ctx;  /* owner, opaque here */
 	uint64_t arena_off;
-	uint64_t id;	      /* unique in the process, rising */
-	void *object;	      /* what is bound there (VMM), opaque here */
-	bool worker_visible;  /* the worker has this memory at va */
+	uint64_t id;	     /* unique in the process, rising */
+	void *object;	     /* what is bound there (VMM), opaque here */
+	bool worker_visible; /* the worker has this memory at va */
 };
 
 /** struct link_table - ordered, disjoint ranges. */
@@ -88,15 +88,16 @@ struct link {
 	uint32_t started; /* atomic; set once the pages are made or refused */
 	uint32_t dead;	  /* atomic; the worker or the daemon has gone: -ENODEV for ever */
 	struct vgpu_share_control *control; /* NULL: commands travel by SUBMIT */
-	int host_fd;	  /* HOST arena, -1: the worker has none of our memory */
+	int host_fd;			    /* HOST arena, -1: the worker has none of our memory */
 
 	pthread_mutex_t event_lock;
 	uint64_t event_used[VGPU_SHARE_EVENTS / 64]; /* guarded by event_lock */
-	uint64_t event_late[VGPU_SHARE_EVENTS / 64]; /* guarded by event_lock; freed, record pending */
-	uint64_t event_gen[VGPU_SHARE_EVENTS];	     /* last generation given out, atomic */
-	uint32_t event_hint;			     /* guarded by event_lock */
+	uint64_t event_late[VGPU_SHARE_EVENTS /
+			    64];	       /* guarded by event_lock; freed, record pending */
+	uint64_t event_gen[VGPU_SHARE_EVENTS]; /* last generation given out, atomic */
+	uint32_t event_hint;		       /* guarded by event_lock */
 
-	struct link_table ranges;	  /* memory: what can be read, written, or asked about */
+	struct link_table ranges;   /* memory: what can be read, written, or asked about */
 	struct link_table reserved; /* VMM reservations */
 };
 
@@ -104,8 +105,8 @@ struct link {
  * link_open() - find the nodes and greet them.
  *
  * Nodes: <VGPU_NODE_DIR>/nvidia-vgpu0 .. 15 in numeric order; the environment's VGPU_NODE_DIR
- * overrides the built-in directory (ignored in set-id programs). -ENODEV: none there; -EACCES: there, but not for us;
- * -EPROTONOSUPPORT: daemon of another major version.
+ * overrides the built-in directory (ignored in set-id programs). -ENODEV: none there; -EACCES:
+ * there, but not for us; -EPROTONOSUPPORT: daemon of another major version.
  */
 int link_open(struct link **ret_link);
 /** link_close() - closes nodes and unmaps pages. Nobody may use them any more. NULL is accepted. */
@@ -139,18 +140,18 @@ uint32_t link_ctx_console(const struct link *l, uint32_t slot);
 /** struct link_stream - a queue of commands; seq counts them: 1, 2, 3 ... */
 struct link_stream {
 	struct link_dev *dev;
-	uint32_t handle;  /* for STREAM_WAIT */
+	uint32_t handle; /* for STREAM_WAIT */
 	uint32_t slot;
 	uint32_t ctx_slot;
 	struct vgpu_share_stream *share; /* NULL: SUBMIT and WAIT */
 	uint8_t *ring;
 	pthread_mutex_t lock;
-	uint64_t tail;	/* guarded by lock */
-	uint64_t seq;	/* last submitted; written under lock, read atomically */
-	uint64_t done;	/* last known done_seq without shared pages; atomic */
+	uint64_t tail;	     /* guarded by lock */
+	uint64_t seq;	     /* last submitted; written under lock, read atomically */
+	uint64_t done;	     /* last known done_seq without shared pages; atomic */
 	uint64_t done_token; /* the same of host tokens */
-	uint64_t token; /* last host token; guarded by lock */
-	uint32_t error; /* sticky error seen by WAIT without shared pages; atomic */
+	uint64_t token;	     /* last host token; guarded by lock */
+	uint32_t error;	     /* sticky error seen by WAIT without shared pages; atomic */
 };
 
 int link_stream_create(struct link_dev *dev, uint32_t ctx, uint32_t ctx_slot, uint32_t flags,
@@ -171,8 +172,8 @@ int link_done(struct link_stream *s, uint64_t seq);
 /** link_wait() - until @seq is complete. -ETIMEDOUT, -ENODEV. Restarts after signals. */
 int link_wait(struct link_stream *s, uint64_t seq, uint64_t timeout_ns);
 /**
- * link_wait_token() - until the stream stands at host token @token, or has done @seq without stopping there
- * (the context has an error). link_at_token() tells which.
+ * link_wait_token() - until the stream stands at host token @token, or has done @seq without
+ * stopping there (the context has an error). link_at_token() tells which.
  */
 int link_wait_token(struct link_stream *s, uint64_t token, uint64_t seq, uint64_t timeout_ns);
 bool link_at_token(struct link_stream *s, uint64_t token);

@@ -3,8 +3,8 @@
  * pages.c - pages of this process that the worker is to see, too.
  *
  * Pinned memory: the HOST arena mapped at its address. Registered memory: the program's own pages,
- * replaced in place by shared ones of the same content. Replacing is only possible where nobody else
- * can tell the difference: private anonymous memory that can be read and written.
+ * replaced in place by shared ones of the same content. Replacing is only possible where nobody
+ * else can tell the difference: private anonymous memory that can be read and written.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -75,8 +75,8 @@ static bool replaceable(uint64_t va, uint64_t size)
 	while (at < va + size && fgets(line, sizeof(line), f)) {
 		unsigned long long lo, hi, off, inode;
 		char perms[8] = "", dev[16] = "", name[256] = "";
-		int n = sscanf(line, "%llx-%llx %7s %llx %15s %llu %255[^\n]", &lo, &hi, perms, &off,
-			       dev, &inode, name);
+		int n = sscanf(line, "%llx-%llx %7s %llx %15s %llu %255[^\n]", &lo, &hi, perms,
+			       &off, dev, &inode, name);
 
 		if (n < 6 || hi <= at)
 			continue;
@@ -90,8 +90,8 @@ static bool replaceable(uint64_t va, uint64_t size)
 }
 
 /*
- * Whole pages, with whatever else of the program lies on them: what a sanitizer knows of bytes that must not
- * be read does not hold here, so this is not memcpy.
+ * Whole pages, with whatever else of the program lies on them: what a sanitizer knows of bytes that
+ * must not be read does not hold here, so this is not memcpy.
  */
 static void copy_pages(void *to, uint64_t from, uint64_t bytes)
 {
@@ -173,8 +173,8 @@ int link_pages_private(uint64_t va, uint64_t size)
 	void *map;
 	int r;
 
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	copy_pages(map, va, size);

@@ -2,10 +2,10 @@
 /*
  * ring.c - streams: commands in, completion out.
  *
- * With shared pages a command is a copy into the ring, one release store, and a futex wake only when
- * the stream's thread sleeps; waiting is a spin of some microseconds before it becomes a sleep, since
- * waking an idle core costs more than most kernels run. Without, the same bytes travel by SUBMIT and
- * the wait is the daemon's.
+ * With shared pages a command is a copy into the ring, one release store, and a futex wake only
+ * when the stream's thread sleeps; waiting is a spin of some microseconds before it becomes a
+ * sleep, since waking an idle core costs more than most kernels run. Without, the same bytes travel
+ * by SUBMIT and the wait is the daemon's.
  *
  * What the worker writes is read once and believed: it can only harm the client it belongs to.
  */
@@ -305,8 +305,8 @@ static bool reached(const uint64_t *counter, uint64_t want)
 }
 
 /*
- * What a host function did comes before what follows its stream's wait; the worker in between is out of the
- * thread sanitizer's sight.
+ * What a host function did comes before what follows its stream's wait; the worker in between is
+ * out of the thread sanitizer's sight.
  */
 #if defined(__SANITIZE_THREAD__)
 void __tsan_acquire(void *addr);
@@ -383,8 +383,8 @@ static int wait_shared(struct link_stream *s, const struct goal *g, uint64_t tim
 }
 
 /*
- * WAIT over the node. This one may take for ever, so signals are let through to the program's handlers and
- * the wait starts again.
+ * WAIT over the node. This one may take for ever, so signals are let through to the program's
+ * handlers and the wait starts again.
  */
 static int wait_by_call(struct link_stream *s, uint64_t seq, uint64_t token, uint64_t timeout_ns,
 			struct vgpu_wait *ret_reply)
@@ -440,9 +440,9 @@ static int wait_reply(struct link_stream *s, uint64_t seq, uint64_t token, uint6
 
 	for (;;) {
 		uint64_t spent = now_ns() - start;
-		uint64_t left = timeout_ns == LINK_FOREVER ? LINK_FOREVER :
-				spent >= timeout_ns	   ? 0 :
-							     timeout_ns - spent;
+		uint64_t left = timeout_ns == LINK_FOREVER ? LINK_FOREVER
+				: spent >= timeout_ns	   ? 0
+							   : timeout_ns - spent;
 
 		r = wait_by_call(s, seq, token, left, &reply);
 		if (r < 0)

@@ -2,8 +2,9 @@
 /*
  * share.c - the shared pages: made once, before the first operation that needs the worker.
  *
- * Each kind stands by itself. Without CONTROL commands travel by SUBMIT; without HOST pinned memory is
- * not visible to kernels; without DEVICE bytes travel by pread and pwrite. None of this is an error.
+ * Each kind stands by itself. Without CONTROL commands travel by SUBMIT; without HOST pinned memory
+ * is not visible to kernels; without DEVICE bytes travel by pread and pwrite. None of this is an
+ * error.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static int announce(struct link_dev *dev, uint32_t kind, int fd, uint64_t size)
 	return link_call_raw(dev, VGPU_OP_SHARE, &share, sizeof(share));
 }
 
-/* A memfd of @size known to the worker and, with @ret_map, mapped here; *ret_fd stays open if wanted. */
+/* A memfd of @size known to the worker and, with @ret_map, mapped here; *ret_fd stays open if
+ * wanted. */
 static int share_one(struct link_dev *dev, const char *name, uint32_t kind, uint64_t size,
 		     void **ret_map, int *ret_fd)
 {
@@ -81,8 +83,8 @@ void link_share_pages(struct link *l)
 	if ((off && !strcmp(off, "0")) || !(l->dev[0]->features & VGPU_FEATURE_SHARED_PAGES))
 		return;
 
-	if (!share_one(l->dev[0], "vgpu-control", VGPU_SHARE_CONTROL, VGPU_SHARE_CONTROL_BYTES, &map,
-		       NULL))
+	if (!share_one(l->dev[0], "vgpu-control", VGPU_SHARE_CONTROL, VGPU_SHARE_CONTROL_BYTES,
+		       &map, NULL))
 		l->control = map;
 	/* Pinned memory is mapped at its address in the upper half of the window. */
 	if (host > l->window_size / 2)
@@ -95,8 +97,7 @@ void link_share_pages(struct link *l)
 		struct link_dev *d = l->dev[i];
 		uint64_t bytes = (d->info.mem_total + TWO_MIB - 1) & ~(TWO_MIB - 1);
 
-		if (!bytes ||
-		    share_one(d, "vgpu-device", VGPU_SHARE_DEVICE, bytes, &map, NULL) < 0)
+		if (!bytes || share_one(d, "vgpu-device", VGPU_SHARE_DEVICE, bytes, &map, NULL) < 0)
 			continue;
 		d->arena = map;
 		d->arena_bytes = bytes;

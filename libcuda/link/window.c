@@ -2,8 +2,8 @@
 /*
  * window.c - the addresses that device pointers are made of.
  *
- * They are reserved here without access, so that nothing of the program ever lies at a device address
- * and a stray host access faults. The reservation is one mapping and costs no memory.
+ * They are reserved here without access, so that nothing of the program ever lies at a device
+ * address and a stray host access faults. The reservation is one mapping and costs no memory.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -45,13 +45,18 @@ void link_window_reserve(struct link *l)
 	/* Far from where the kernel puts programs, libraries, heap and stack. */
 	static const uint64_t bases[] = {
 #if defined(__SANITIZE_THREAD__)
-					  0x7e8000000000ull,
+		0x7e8000000000ull,
 #endif
-					  0x700000000000ull, 0x600000000000ull, 0x500000000000ull,
-					  0x400000000000ull, 0x300000000000ull, 0x200000000000ull,
-					  0x7e0000000000ull,
-					  /* all there is where processes end at 512 GiB */
-					  0x1000000000ull };
+		0x700000000000ull,
+		0x600000000000ull,
+		0x500000000000ull,
+		0x400000000000ull,
+		0x300000000000ull,
+		0x200000000000ull,
+		0x7e0000000000ull,
+		/* all there is where processes end at 512 GiB */
+		0x1000000000ull
+	};
 	struct rlimit as;
 	uint64_t size = WINDOW_BYTES;
 

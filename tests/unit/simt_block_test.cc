@@ -302,7 +302,7 @@ block
 	ASSERT_EQ(0, simt_device_create(&dev, &device));
 	la.grid[0] = 500;
 	la.block[0] = 128;
-	la.param_bytes = 8;
+	la.param_bytes = 8; /* exactly what the kernel has */
 	lb = la;
 	la.params = &a;
 	lb.params = &b;

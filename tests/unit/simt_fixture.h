@@ -103,6 +103,7 @@ protected:
 	{
 		std::vector<uint64_t> params = { (uint64_t)args... };
 
+		params.resize(params.size() < 4 ? 4 : params.size());
 		if (!device) {
 			EXPECT_EQ(0, simt_device_create(&dev, &device));
 		}

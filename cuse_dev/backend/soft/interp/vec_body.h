@@ -262,16 +262,23 @@ enum { F_EQ = _CMP_EQ_OQ, F_NE = _CMP_NEQ_OQ, F_LT = _CMP_LT_OQ, F_LE = _CMP_LE_
        F_GE = _CMP_GE_OQ, F_EQU = _CMP_EQ_UQ, F_NEU = _CMP_NEQ_UQ, F_LTU = _CMP_NGE_UQ,
        F_LEU = _CMP_NGT_UQ, F_GTU = _CMP_NLE_UQ, F_GEU = _CMP_NLT_UQ, F_NUM = _CMP_ORD_Q,
        F_NAN = _CMP_UNORD_Q };
-#define CMP_U16(a, b, c, k) (uint64_t)_mm512_cmp_epu16_mask(a, b, I_##c) << (k)
-#define CMP_S16(a, b, c, k) (uint64_t)_mm512_cmp_epi16_mask(a, b, I_##c) << (k)
-#define CMP_U32(a, b, c, k) (uint64_t)_mm512_cmp_epu32_mask(a, b, I_##c) << (k)
-#define CMP_S32(a, b, c, k) (uint64_t)_mm512_cmp_epi32_mask(a, b, I_##c) << (k)
-#define CMP_U64(a, b, c, k) (uint64_t)_mm512_cmp_epu64_mask(a, b, I_##c) << (k)
-#define CMP_S64(a, b, c, k) (uint64_t)_mm512_cmp_epi64_mask(a, b, I_##c) << (k)
+/* GCC 12 may spill a mask as 16 bits and load it as 64: have it in a general register first. */
+static inline uint64_t mask_bits(uint32_t m)
+{
+	__asm__("" : "+r"(m));
+	return m;
+}
+
+#define CMP_U16(a, b, c, k) mask_bits(_mm512_cmp_epu16_mask(a, b, I_##c)) << (k)
+#define CMP_S16(a, b, c, k) mask_bits(_mm512_cmp_epi16_mask(a, b, I_##c)) << (k)
+#define CMP_U32(a, b, c, k) mask_bits(_mm512_cmp_epu32_mask(a, b, I_##c)) << (k)
+#define CMP_S32(a, b, c, k) mask_bits(_mm512_cmp_epi32_mask(a, b, I_##c)) << (k)
+#define CMP_U64(a, b, c, k) mask_bits(_mm512_cmp_epu64_mask(a, b, I_##c)) << (k)
+#define CMP_S64(a, b, c, k) mask_bits(_mm512_cmp_epi64_mask(a, b, I_##c)) << (k)
 #define CMP_F32(a, b, c, k) \
-	(uint64_t)_mm512_cmp_ps_mask(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), F_##c) << (k)
+	mask_bits(_mm512_cmp_ps_mask(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), F_##c)) << (k)
 #define CMP_F64(a, b, c, k) \
-	(uint64_t)_mm512_cmp_pd_mask(_mm512_castsi512_pd(a), _mm512_castsi512_pd(b), F_##c) << (k)
+	mask_bits(_mm512_cmp_pd_mask(_mm512_castsi512_pd(a), _mm512_castsi512_pd(b), F_##c)) << (k)
 
 static inline __m512i flush_f32(__m512i v)
 {

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -269,9 +270,19 @@ uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const 
 	};
 	struct job j = { .grid = &g, .resident = residency(d, l) };
 	uint32_t helpers = helpers_for(d, &g);
+	uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
 	struct ranges *ranges;
 	struct simt_exec *x;
 
+	/* The caller has checked the launch against the kernel; what follows relies on it. */
+	if (!threads || threads > SIMT_LANES * SIMT_MAX_WARPS || l->param_bytes < code->param_bytes) {
+		snprintf(g.fault.what, sizeof(g.fault.what), "%.80s: block or parameters do not fit",
+			 name ? name : "kernel");
+		g.fault.error = 1; /* CUDA_ERROR_INVALID_VALUE */
+		if (ret_fault)
+			*ret_fault = g.fault;
+		return g.fault.error;
+	}
 	pthread_mutex_lock(&d->lock);
 	x = exec_get(d);
 	ranges = d->ranges;

@@ -82,7 +82,8 @@ int main(void)
 	static const struct {
 		const char *name, *line;
 	} rows[] = {
-		{ "fma f32", "fma f32 %1 = %1, %2, %3" },
+		{ "fma f32", "fma f32 %4 = %1, %2, %3" },
+		{ "fma f32 chain", "fma f32 %1 = %1, %2, %3" },
 		{ "add u32", "add u32 %1 = %1, %2" },
 		{ "add u32 imm", "add u32 %1 = %1, 7" },
 		{ "setp + selp", "setp s32 cmp=lt %5, _ = %1, %2, _ selp u32 %1 = %3, %4, %5" },

@@ -78,7 +78,7 @@ static inline uint32_t half2(float lo, float hi)
 	return rt_f32_to_f16(lo) | (uint32_t)rt_f32_to_f16(hi) << 16;
 }
 
-#define islessgreater_of(x, y) (((x) < (y)) | ((x) > (y)))
+#define islessgreater_of(x, y) ((int)((x) < (y)) | (int)((x) > (y)))
 #define MIN_OF_TYPE(x)	       ((__typeof__(x))(1ull << (sizeof(x) * 8 - 1)))
 #define IS_SIGNED(x)	       ((__typeof__(x))-1 < (__typeof__(x))1)
 /* A shift by the width or more leaves only signs. */

@@ -3,8 +3,9 @@
  * alloc.c - liveness, and a linear scan that gives registers their places.
  *
  * The registers of a warp should stay in the first-level cache, so registers whose lives do not
- * overlap share memory. Lives are those of a single thread: another lane's copy lies elsewhere in
- * the same vectors, and writes are masked, so divergence does not matter.
+ * overlap share memory, if they are equally wide. Lives are those of a single thread: another
+ * lane's copy lies elsewhere in the same vectors, and writes are masked, so divergence does not
+ * matter.
  *
  *   life = one interval of positions, from the first to the last place where it is live
  *
@@ -18,9 +19,9 @@
 
 #include "cuse_dev/base/arena.h"
 
-#define UNIT	   64u
-#define NOWHERE	   UINT32_MAX
-#define MANY	   (UINT32_MAX - 1)
+#define UNIT	64u
+#define NOWHERE UINT32_MAX
+#define MANY	(UINT32_MAX - 1)
 
 struct live {
 	const struct ir_func *f;
@@ -136,7 +137,8 @@ static void solve(struct live *l)
 				changed |= flow(l, b, blk->target[0]);
 			if (blk->term == IR_TERM_BRANCH)
 				changed |= flow(l, b, blk->target[1]);
-			for (uint32_t k = 0; blk->term == IR_TERM_SWITCH && k < blk->aux->count; k++)
+			for (uint32_t k = 0; blk->term == IR_TERM_SWITCH && k < blk->aux->count;
+			     k++)
 				changed |= flow(l, b, blk->aux->targets[k]);
 			for (uint32_t i = 0; i < l->words; i++)
 				l->in[at + i] = l->use[at + i] | (l->out[at + i] & ~l->def[at + i]);
@@ -193,66 +195,104 @@ static int liveness(struct live *l)
 
 /* ---- places --------------------------------------------------------------------------------- */
 
-/* Units in use of one kind of memory, and who frees them at which position. */
-struct scan {
+/*
+ * The places of one width. Registers of different widths never share memory: lane i of a wide one
+ * overlaps lanes 2i and 2i + 1 of a narrow one, and these may stand elsewhere in the program.
+ */
+struct pool {
 	uint8_t *busy;
-	uint32_t cap, top; /* units; highest ever used + 1 */
+	uint32_t cap, top; /* places; highest ever used + 1 */
 	uint32_t used, most;
+	uint32_t width; /* bytes of a place */
+	uint32_t base;	/* offset of place 0 in the register file */
 };
 
-static uint32_t scan_take(struct scan *s, uint32_t n)
-{
-	for (uint32_t at = 0; at + n <= s->cap; at += n) {
-		uint32_t k = 0;
+#define POOLS 5 /* predicates, then 16, 32, 64 and 128 bits a lane */
 
-		while (k < n && !s->busy[at + k])
-			k++;
-		if (k < n)
-			continue;
-		memset(s->busy + at, 1, n);
-		if (at + n > s->top)
-			s->top = at + n;
-		s->used += n;
-		if (s->used > s->most)
-			s->most = s->used;
-		return at;
+static uint32_t pool_of(const struct ir_reg *r)
+{
+	switch (ir_type_bits(r->type)) {
+	case 1:
+		return 0;
+	case 32:
+		return 2;
+	case 64:
+		return 3;
+	case 128:
+		return 4;
+	default:
+		return 1;
 	}
-	return NOWHERE; /* cannot be: cap is the sum of all, rounded up */
 }
 
-static void scan_give(struct scan *s, uint32_t at, uint32_t n)
+static uint32_t pool_take(struct pool *p)
 {
-	memset(s->busy + at, 0, n);
-	s->used -= n;
+	uint32_t at = 0;
+
+	while (p->busy[at]) /* ends: cap is the number of registers of this width */
+		at++;
+	p->busy[at] = 1;
+	if (at + 1 > p->top)
+		p->top = at + 1;
+	if (++p->used > p->most)
+		p->most = p->used;
+	return at;
 }
 
-static uint32_t units_of(const struct ir_reg *r)
+static void pool_give(struct pool *p, uint32_t at)
 {
-	uint32_t bits = ir_type_bits(r->type);
+	p->busy[at] = 0;
+	p->used--;
+}
 
-	return bits == 1 ? 1 : (bits / 8 * 32 + UNIT - 1) / UNIT;
+static int pools_init(struct pool *pools, const struct ir_func *f, struct base_arena *tmp)
+{
+	static const uint32_t width[POOLS] = { 4, 64, 128, 256, 512 };
+
+	for (uint32_t i = 0; i < f->nregs; i++)
+		pools[pool_of(&f->regs[i])].cap++;
+	for (uint32_t i = 0; i < POOLS; i++) {
+		pools[i].width = width[i];
+		pools[i].busy = arena_alloc(tmp, (size_t)pools[i].cap + 1);
+		if (!pools[i].busy)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Predicates first, then the widest, so that every place is aligned to its width. */
+static uint32_t pools_place(struct pool *pools)
+{
+	uint32_t at;
+
+	pools[0].base = ALLOC_TEMP_PREDS * 4;
+	at = (pools[0].base + pools[0].top * 4 + UNIT - 1) / UNIT * UNIT;
+	for (uint32_t i = POOLS - 1; i > 0; i--) {
+		pools[i].base = at;
+		at += pools[i].top * pools[i].width;
+	}
+	return at;
 }
 
 int interp_alloc(struct base_arena *tmp, const struct ir_func *f, int32_t *ret_off,
 		 uint32_t *ret_bytes, uint32_t *ret_live)
 {
 	struct live l = { .f = f, .tmp = tmp };
-	struct scan preds = { .cap = f->nregs + 8 }, vecs = { .cap = 16 };
-	uint32_t positions, *starts, *ends, *next_start, *next_end, vec_base;
+	uint32_t positions, *starts, *ends, *next_start, *next_end, live = 0;
+	struct pool pools[POOLS] = { 0 };
 	int r = liveness(&l);
 
 	if (r < 0)
 		return r;
+	r = pools_init(pools, f, tmp);
+	if (r < 0)
+		return r;
 	positions = l.block_pos[f->nblocks] + 1;
-	for (uint32_t i = 0; i < f->nregs; i++)
-		vecs.cap += units_of(&f->regs[i]) + 7;
-	preds.busy = arena_alloc(tmp, preds.cap);
-	vecs.busy = arena_alloc(tmp, vecs.cap);
 	starts = arena_alloc(tmp, (size_t)positions * 4);
 	ends = arena_alloc(tmp, (size_t)positions * 4);
 	next_start = arena_alloc(tmp, (size_t)f->nregs * 4 + 1);
 	next_end = arena_alloc(tmp, (size_t)f->nregs * 4 + 1);
-	if (!preds.busy || !vecs.busy || !starts || !ends || !next_start || !next_end)
+	if (!starts || !ends || !next_start || !next_end)
 		return -ENOMEM;
 	memset(starts, 0xff, (size_t)positions * 4);
 	memset(ends, 0xff, (size_t)positions * 4);
@@ -266,23 +306,19 @@ int interp_alloc(struct base_arena *tmp, const struct ir_func *f, int32_t *ret_o
 		ends[l.last[i]] = i;
 	}
 	for (uint32_t p = 0; p < positions; p++) {
-		for (uint32_t i = starts[p]; i != NOWHERE; i = next_start[i]) {
-			bool pred = f->regs[i].type == IR_PRED;
-
-			ret_off[i] = (int32_t)scan_take(pred ? &preds : &vecs, units_of(&f->regs[i]));
-		}
-		for (uint32_t i = ends[p]; i != NOWHERE; i = next_end[i]) {
-			bool pred = f->regs[i].type == IR_PRED;
-
-			scan_give(pred ? &preds : &vecs, (uint32_t)ret_off[i], units_of(&f->regs[i]));
-		}
+		for (uint32_t i = starts[p]; i != NOWHERE; i = next_start[i])
+			ret_off[i] = (int32_t)pool_take(&pools[pool_of(&f->regs[i])]);
+		for (uint32_t i = ends[p]; i != NOWHERE; i = next_end[i])
+			pool_give(&pools[pool_of(&f->regs[i])], (uint32_t)ret_off[i]);
 	}
-	vec_base = ((ALLOC_TEMP_PREDS + preds.top) * 4 + UNIT - 1) / UNIT * UNIT;
-	for (uint32_t i = 0; i < f->nregs; i++)
-		ret_off[i] = f->regs[i].type == IR_PRED ?
-				     (int32_t)((ALLOC_TEMP_PREDS + (uint32_t)ret_off[i]) * 4) :
-				     (int32_t)(vec_base + (uint32_t)ret_off[i] * UNIT);
-	*ret_bytes = vec_base + vecs.top * UNIT;
-	*ret_live = vecs.most / 2 + 1;
+	*ret_bytes = pools_place(pools);
+	for (uint32_t i = 0; i < f->nregs; i++) {
+		const struct pool *p = &pools[pool_of(&f->regs[i])];
+
+		ret_off[i] = (int32_t)(p->base + (uint32_t)ret_off[i] * p->width);
+	}
+	for (uint32_t i = 1; i < POOLS; i++)
+		live += pools[i].most * pools[i].width;
+	*ret_live = live / 128 + 1;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* config.c - the keys as two tables, read by inih's line parser. */
+/* config.c - the keys as two tables, read by inih's parser from lines that are counted here. */
 #include "cuse_dev/session/config.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cuse_dev/base/log.h"
 #include "cuse_dev/vdev/profile.h"
@@ -89,6 +90,20 @@ static int set_text(void *to, size_t size, const char *value)
 		return -EINVAL;
 	memset(to, 0, size);
 	strcpy(to, value);
+	return 0;
+}
+
+/* Said again, or on lines that go on, a list grows. */
+static int set_list(void *to, size_t size, const char *value)
+{
+	char *list = to;
+	size_t n = strlen(list);
+
+	if (n + strlen(value) + 2 > size)
+		return -EINVAL;
+	if (n && list[n - 1] != ',')
+		list[n++] = ',';
+	strcpy(list + n, value);
 	return 0;
 }
 
@@ -267,7 +282,7 @@ static const struct key device_keys[] = {
 	{ "library_cc", "a compute capability such as 13.0",
 	  FIELD(struct config_device, library_cc), set_cc },
 	{ "library_sonames", "comma-separated beginnings of sonames",
-	  FIELD(struct config_device, library_sonames), set_text },
+	  FIELD(struct config_device, library_sonames), set_list },
 };
 
 static int set_key(const struct key *keys, size_t count, void *base, const char *where,
@@ -317,6 +332,8 @@ void config_init(struct config *c)
 struct reader {
 	struct config *config;
 	const char *path;
+	FILE *file;
+	unsigned line; /* of what the parser got last */
 	int error;
 };
 
@@ -346,10 +363,10 @@ static int line(void *user, const char *section, const char *name, const char *v
 {
 	struct reader *rd = user;
 	struct config_device *d;
-	char where[PATH_MAX + 64];
+	char where[PATH_MAX + 128];
 	int r;
 
-	snprintf(where, sizeof(where), "%s: [%s]", rd->path, section);
+	snprintf(where, sizeof(where), "%s:%u: [%s]", rd->path, rd->line, section);
 	if (!strcmp(section, "daemon")) {
 		r = config_set(rd->config, where, name, value);
 	} else {
@@ -362,21 +379,70 @@ static int line(void *user, const char *section, const char *name, const char *v
 	return 1; /* go on: say all that is wrong at once */
 }
 
+/*
+ * fgets() for the parser. A line that does not fit its buffer would be cut there and its rest taken
+ * for another line, so it is refused whole.
+ */
+static char *next_line(char *buf, int size, void *stream)
+{
+	struct reader *rd = stream;
+	bool cut = false;
+	int c;
+
+	if (!fgets(buf, size, rd->file))
+		return NULL;
+	rd->line++;
+	if (!strchr(buf, '\n')) {
+		while ((c = fgetc(rd->file)) != EOF && c != '\n')
+			cut = true;
+	}
+	if (cut) {
+		log_error("%s:%u: longer than %d bytes; a list may go on in the next line, behind a "
+			  "blank",
+			  rd->path, rd->line, size - 1);
+		rd->error = -EINVAL;
+		strcpy(buf, "\n");
+	}
+	return buf;
+}
+
+/* 0 with NULL: it is not there, which is allowed. */
+static int open_file(const char *path, bool optional, FILE **ret_file)
+{
+	struct stat st;
+	FILE *f;
+	int e;
+
+	f = fopen(path, "re");
+	if (f && !fstat(fileno(f), &st) && S_ISDIR(st.st_mode)) {
+		fclose(f);
+		f = NULL;
+		errno = EISDIR;
+	}
+	e = errno;
+	*ret_file = f;
+	if (f || (optional && e == ENOENT))
+		return 0;
+	log_error("%s: %s", path, strerror(e));
+	return -EINVAL;
+}
+
 int config_read(struct config *c, const char *path, bool optional)
 {
 	struct reader rd = { .config = c, .path = path };
 	int r;
 
-	errno = 0;
-	r = ini_parse(path, line, &rd);
-	if (r == -1) {
-		if (optional && errno == ENOENT)
-			return 0;
-		log_error("%s: %s", path, strerror(errno));
-		return -EINVAL;
+	r = open_file(path, optional, &rd.file);
+	if (r < 0 || !rd.file)
+		return r;
+	r = ini_parse_stream(next_line, &rd, line, &rd);
+	if (ferror(rd.file)) {
+		log_error("%s: cannot be read to its end", path);
+		rd.error = -EINVAL;
 	}
+	fclose(rd.file);
 	if (r) {
-		log_error("%s: line %d: neither [section] nor key = value", path, r);
+		log_error("%s:%d: neither [section] nor key = value", path, r);
 		return -EINVAL;
 	}
 	return rd.error;

@@ -151,10 +151,50 @@ static const Bad bad[] = {
 	{ "[device 0]\ngroup = no-such-group\n", "no-such-group" },
 	{ "[device 0]\nallow_uid = root no-such-user\n", "no-such-user" },
 	{ "[device 0]\nlibrary_cc = 13\n", "\"13\"" },
-	{ "what is this\n", "line 1" },
+	{ "what is this\n", ":1: neither" },
 };
 
 INSTANTIATE_TEST_SUITE_P(Values, ConfigBad, ::testing::ValuesIn(bad));
+
+TEST_F(Config, MistakesAreSaidWithTheirLine)
+{
+	EXPECT_EQ(read("# one\n\n[daemon]\ndoor = back\n[device 0]\nprofile = T4\nmode = 9\n"),
+		  -EINVAL);
+	EXPECT_TRUE(said(":4: [daemon]: door = \"back\"")) << log;
+	EXPECT_TRUE(said(":7: [device 0]: mode = \"9\"")) << log;
+}
+
+TEST_F(Config, ALineIsTakenWholeOrRefused)
+{
+	std::string sonames = "[device 0]\nmode = 0660\nlibrary_sonames = lib", fits = sonames;
+
+	fits.append(199 - strlen("library_sonames = lib"), 'x');
+	EXPECT_EQ(read((fits + "\n").c_str()), 0) << log;
+	EXPECT_EQ(strlen(c.device[0].library_sonames), 199 - strlen("library_sonames = "));
+	config_init(&c);
+	/* The rest of it, taken for a line, would set a key. */
+	sonames.append(199 - strlen("library_sonames = lib"), 'x');
+	EXPECT_EQ(read((sonames + "mode = 0600\n").c_str()), -EINVAL);
+	EXPECT_TRUE(said(":3: longer than 199 bytes")) << log;
+	EXPECT_EQ(c.device[0].mode, 0660u);
+}
+
+TEST_F(Config, ListsMayGoOn)
+{
+	ASSERT_EQ(read("[device 0]\nallow_uid = 1, 2\n  3\nlibrary_sonames = liba,\n  libb\n"), 0)
+		<< log;
+	ASSERT_EQ(c.device[0].allow_uids, 3u);
+	EXPECT_EQ(c.device[0].allow_uid[2], 3u);
+	EXPECT_STREQ(c.device[0].library_sonames, "liba,libb");
+}
+
+TEST_F(Config, ADirectoryIsNoFile)
+{
+	testing::internal::CaptureStderr();
+	EXPECT_EQ(config_read(&c, "/tmp", true), -EINVAL);
+	EXPECT_NE(testing::internal::GetCapturedStderr().find("/tmp: Is a directory"),
+		  std::string::npos);
+}
 
 TEST_F(Config, AllMistakesAreSaidAtOnce)
 {

@@ -415,8 +415,9 @@ int queue_stream_state(struct queue *q, uint32_t id, struct vgpu_wait *ret_state
 
 	if (!s)
 		return -EBADF;
-	ret_state->error = queue_ctx_error(s->ctx);
 	ret_state->done_seq = atomic_load(&s->done_seq);
 	ret_state->done_token = atomic_load(&s->host_token);
+	/* Last: who sees a faulty command done must see its error. */
+	ret_state->error = queue_ctx_error(s->ctx);
 	return 0;
 }

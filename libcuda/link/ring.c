@@ -404,10 +404,11 @@ static int wait_by_call(struct link_stream *s, uint64_t seq, uint64_t token, uin
 		link_mark_dead(s->dev->link);
 		return -ENODEV;
 	}
-	__atomic_store_n(&s->done, req.done_seq, __ATOMIC_RELEASE);
-	__atomic_store_n(&s->done_token, req.done_token, __ATOMIC_RELEASE);
+	/* The error first: another thread that sees the commands done must see it too. */
 	if (req.error)
 		__atomic_store_n(&s->error, req.error, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->done, req.done_seq, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->done_token, req.done_token, __ATOMIC_RELEASE);
 	*ret_reply = req;
 	return 0;
 }

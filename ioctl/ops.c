@@ -3,13 +3,14 @@
 #include "ioctl/ops.h"
 
 static const struct ops_desc table[] = {
-#define X(nr, NAME, name, where, since) [nr] = { #NAME, sizeof(struct vgpu_##name), OPS_##where, since },
+#define X(nr, NAME, name, where, since)                                                            \
+	[nr] = { #NAME, sizeof(struct vgpu_##name), OPS_##where, since },
 	VGPU_OPS(X)
 #undef X
 };
 
-#define X(nr, NAME, name, where, since)                             \
-	_Static_assert(sizeof(struct vgpu_##name) <= VGPU_MAX_PAYLOAD, \
+#define X(nr, NAME, name, where, since)                                                            \
+	_Static_assert(sizeof(struct vgpu_##name) <= VGPU_MAX_PAYLOAD,                             \
 		       "struct vgpu_" #name " exceeds a restricted ioctl");
 VGPU_OPS(X)
 #undef X

@@ -60,11 +60,11 @@ extern "C" {
 #define VGPU_MAX_PAYLOAD 16383 /* bytes; _IOC_SIZE has 14 bits */
 
 #define VGPU_MAX_DEVICES   16
-#define VGPU_MAX_NAME	   8192 /* bytes of a symbol name with its NUL */
-#define VGPU_MAX_ATTRS	   256	/* slots of DEVICE_ATTRS */
-#define VGPU_MAX_PARAMS	   512	/* kernel parameters described per call */
+#define VGPU_MAX_NAME	   8192	 /* bytes of a symbol name with its NUL */
+#define VGPU_MAX_ATTRS	   256	 /* slots of DEVICE_ATTRS */
+#define VGPU_MAX_PARAMS	   512	 /* kernel parameters described per call */
 #define VGPU_SUBMIT_BYTES  12288 /* command bytes per SUBMIT */
-#define VGPU_CONSOLE_BYTES 8192	/* console bytes per CONSOLE_READ */
+#define VGPU_CONSOLE_BYTES 8192	 /* console bytes per CONSOLE_READ */
 
 /* Where blobs lie in the offset space of pread/pwrite; each blob spans 4 GiB of it. */
 #define VGPU_BLOB_BASE	       0x100000000000ull
@@ -138,19 +138,19 @@ extern "C" {
  * Errors: EINVAL (magic), EPROTONOSUPPORT (major differs), EACCES, EDQUOT (clients of this uid).
  */
 struct vgpu_hello {
-	uint32_t magic;		/**< in: VGPU_MAGIC */
-	uint16_t version_major; /**< in: caller's; out: daemon's */
-	uint16_t version_minor; /**< in: caller's; out: daemon's */
-	uint64_t features;	/**< in: known to the caller; out: common to both */
-	uint64_t window_base;	/**< in: address the client reserved, 2 MiB aligned, or 0 for none;
+	uint32_t magic;		 /**< in: VGPU_MAGIC */
+	uint16_t version_major;	 /**< in: caller's; out: daemon's */
+	uint16_t version_minor;	 /**< in: caller's; out: daemon's */
+	uint64_t features;	 /**< in: known to the caller; out: common to both */
+	uint64_t window_base;	 /**< in: address the client reserved, 2 MiB aligned, or 0 for none;
 				 *   out: the process's window (first caller decides) */
-	uint64_t window_size;	/**< in/out: bytes, power of two, 2^32 to 2^44 */
-	uint64_t session;	/**< out: number of this open file, for logs */
-	uint32_t device;	/**< out: index of the device behind this node */
-	uint32_t device_count;	/**< out: devices this daemon serves */
-	uint32_t pid;		/**< out: the caller's thread-group id as the daemon sees it */
+	uint64_t window_size;	 /**< in/out: bytes, power of two, 2^32 to 2^44 */
+	uint64_t session;	 /**< out: number of this open file, for logs */
+	uint32_t device;	 /**< out: index of the device behind this node */
+	uint32_t device_count;	 /**< out: devices this daemon serves */
+	uint32_t pid;		 /**< out: the caller's thread-group id as the daemon sees it */
 	uint32_t driver_version; /**< out: as cuDriverGetVersion, e.g. 13000 */
-	char driver_string[32]; /**< out: e.g. "580.95.05" */
+	char driver_string[32];	 /**< out: e.g. "580.95.05" */
 };
 
 /**
@@ -159,16 +159,16 @@ struct vgpu_hello {
  * Constant while the daemon runs; one call per open is enough.
  */
 struct vgpu_device_info {
-	char name[256];		/**< out: NUL-terminated, e.g. "NVIDIA H100 80GB HBM3" */
-	char profile[32];	/**< out: e.g. "H100-80GB" */
-	uint8_t uuid[16];	/**< out: stable per host and device */
-	uint32_t pci_domain;	/**< out */
-	uint32_t pci_bus;	/**< out */
-	uint32_t pci_device;	/**< out */
-	uint32_t cc_major;	/**< out: compute capability of the profile */
-	uint32_t cc_minor;	/**< out */
-	uint32_t library_cc;	/**< out: major * 10 + minor that NVIDIA's own libraries see */
-	uint64_t mem_total;	/**< out: bytes */
+	char name[256];		    /**< out: NUL-terminated, e.g. "NVIDIA H100 80GB HBM3" */
+	char profile[32];	    /**< out: e.g. "H100-80GB" */
+	uint8_t uuid[16];	    /**< out: stable per host and device */
+	uint32_t pci_domain;	    /**< out */
+	uint32_t pci_bus;	    /**< out */
+	uint32_t pci_device;	    /**< out */
+	uint32_t cc_major;	    /**< out: compute capability of the profile */
+	uint32_t cc_minor;	    /**< out */
+	uint32_t library_cc;	    /**< out: major * 10 + minor that NVIDIA's own libraries see */
+	uint64_t mem_total;	    /**< out: bytes */
 	char library_sonames[1024]; /**< out: comma-separated soname prefixes that see library_cc */
 };
 
@@ -240,15 +240,15 @@ struct vgpu_ctx_destroy {
  * struct vgpu_ctx_status - VGPU_OP_CTX_STATUS
  */
 struct vgpu_ctx_status {
-	uint32_t ctx;	  /**< in */
-	uint32_t error;	  /**< out: CUresult that is sticky on it, 0 for none */
+	uint32_t ctx;	   /**< in */
+	uint32_t error;	   /**< out: CUresult that is sticky on it, 0 for none */
 	uint32_t ctaid[3]; /**< out: block of the faulting thread */
-	uint32_t tid[3];  /**< out: thread in the block */
-	uint64_t address; /**< out: address it touched, where the fault has one */
-	uint32_t line;	  /**< out: line in the PTX text, 0 unknown */
-	uint32_t pad;	  /**< MBZ */
-	char kernel[512]; /**< out: name, cut if longer */
-	char what[256];	  /**< out: one sentence */
+	uint32_t tid[3];   /**< out: thread in the block */
+	uint64_t address;  /**< out: address it touched, where the fault has one */
+	uint32_t line;	   /**< out: line in the PTX text, 0 unknown */
+	uint32_t pad;	   /**< MBZ */
+	char kernel[512];  /**< out: name, cut if longer */
+	char what[256];	   /**< out: one sentence */
 };
 
 /** struct vgpu_ctx_limit - VGPU_OP_CTX_LIMIT */
@@ -267,11 +267,11 @@ struct vgpu_ctx_limit {
  * found the FIFO full is lost and counted, as on hardware.
  */
 struct vgpu_console_read {
-	uint32_t ctx;	 /**< in */
-	uint32_t bytes;	 /**< out: valid bytes in text */
-	uint64_t lost;	 /**< out: bytes lost so far */
-	uint32_t more;	 /**< out: 1 if more is waiting */
-	uint32_t stream; /**< out: 1 = stdout, 2 = stderr (assert) */
+	uint32_t ctx;		       /**< in */
+	uint32_t bytes;		       /**< out: valid bytes in text */
+	uint64_t lost;		       /**< out: bytes lost so far */
+	uint32_t more;		       /**< out: 1 if more is waiting */
+	uint32_t stream;	       /**< out: 1 = stdout, 2 = stderr (assert) */
 	char text[VGPU_CONSOLE_BYTES]; /**< out: not NUL-terminated */
 };
 
@@ -417,15 +417,15 @@ struct vgpu_host_unregister {
  * the image is not an errno: the call succeeds with result set.
  */
 struct vgpu_module_load {
-	uint32_t ctx;	    /**< in */
-	uint32_t blob;	    /**< in: may be destroyed after the call */
-	uint32_t flags;	    /**< in: VGPU_MODULE_* */
-	uint32_t module;    /**< out: handle, 0 on refusal */
-	uint32_t result;    /**< out: CUresult (0, 200, 209, 218, 222 ...) */
-	uint32_t log_bytes; /**< out: bytes of log with its NUL */
+	uint32_t ctx;	     /**< in */
+	uint32_t blob;	     /**< in: may be destroyed after the call */
+	uint32_t flags;	     /**< in: VGPU_MODULE_* */
+	uint32_t module;     /**< out: handle, 0 on refusal */
+	uint32_t result;     /**< out: CUresult (0, 200, 209, 218, 222 ...) */
+	uint32_t log_bytes;  /**< out: bytes of log with its NUL */
 	uint32_t ptx_target; /**< out: cc of the .target picked, major * 10 + minor */
-	uint32_t pad;	    /**< MBZ */
-	char log[4096];	    /**< out: "line:column: message" lines */
+	uint32_t pad;	     /**< MBZ */
+	char log[4096];	     /**< out: "line:column: message" lines */
 };
 
 /** struct vgpu_module_unload - VGPU_OP_MODULE_UNLOAD */
@@ -450,10 +450,10 @@ struct vgpu_module_info {
  * Callers send only as much of name as they use (rule 2). ENOENT: no such kernel.
  */
 struct vgpu_func_get {
-	uint32_t module; /**< in */
-	uint32_t index;	 /**< in: 0 .. functions - 1, or VGPU_BY_NAME */
-	uint32_t func;	 /**< out: handle; the same for the same kernel */
-	uint32_t pad;	 /**< MBZ */
+	uint32_t module;	  /**< in */
+	uint32_t index;		  /**< in: 0 .. functions - 1, or VGPU_BY_NAME */
+	uint32_t func;		  /**< out: handle; the same for the same kernel */
+	uint32_t pad;		  /**< MBZ */
 	char name[VGPU_MAX_NAME]; /**< in: with VGPU_BY_NAME, NUL-terminated */
 };
 
@@ -463,72 +463,72 @@ struct vgpu_func_get {
  * Compiles the kernel if that has not happened yet; a refusal stands in result and log.
  */
 struct vgpu_func_info {
-	uint32_t func;			/**< in */
-	uint32_t result;		/**< out: CUresult of compiling it */
-	uint32_t max_threads;		/**< out: per block */
-	uint32_t shared_bytes;		/**< out: static */
-	uint32_t const_bytes;		/**< out */
-	uint32_t local_bytes;		/**< out: per thread */
-	uint32_t num_regs;		/**< out: per thread */
-	uint32_t ptx_version;		/**< out: .target, major * 10 + minor */
-	uint32_t binary_version;	/**< out: cc of the device, major * 10 + minor */
-	uint32_t max_dynamic_shared;	/**< out: bytes; attribute 8 */
-	uint32_t preferred_carveout;	/**< out: attribute 9, as int32_t */
-	uint32_t param_count;		/**< out */
-	uint32_t param_bytes;		/**< out: size of the parameter block */
-	uint32_t reqntid[3];		/**< out: required block shape, 0 none */
-	uint32_t cluster_must_be_set;	/**< out: attribute 10 */
-	uint32_t cluster[3];		/**< out: required cluster shape, 0 none */
-	uint32_t nonportable_cluster;	/**< out: attribute 14 */
-	uint32_t cluster_policy;	/**< out: attribute 15 */
-	uint32_t cache_config;		/**< out */
-	uint32_t log_bytes;		/**< out */
-	char log[4096];			/**< out: "line:column: message" lines */
+	uint32_t func;		      /**< in */
+	uint32_t result;	      /**< out: CUresult of compiling it */
+	uint32_t max_threads;	      /**< out: per block */
+	uint32_t shared_bytes;	      /**< out: static */
+	uint32_t const_bytes;	      /**< out */
+	uint32_t local_bytes;	      /**< out: per thread */
+	uint32_t num_regs;	      /**< out: per thread */
+	uint32_t ptx_version;	      /**< out: .target, major * 10 + minor */
+	uint32_t binary_version;      /**< out: cc of the device, major * 10 + minor */
+	uint32_t max_dynamic_shared;  /**< out: bytes; attribute 8 */
+	uint32_t preferred_carveout;  /**< out: attribute 9, as int32_t */
+	uint32_t param_count;	      /**< out */
+	uint32_t param_bytes;	      /**< out: size of the parameter block */
+	uint32_t reqntid[3];	      /**< out: required block shape, 0 none */
+	uint32_t cluster_must_be_set; /**< out: attribute 10 */
+	uint32_t cluster[3];	      /**< out: required cluster shape, 0 none */
+	uint32_t nonportable_cluster; /**< out: attribute 14 */
+	uint32_t cluster_policy;      /**< out: attribute 15 */
+	uint32_t cache_config;	      /**< out */
+	uint32_t log_bytes;	      /**< out */
+	char log[4096];		      /**< out: "line:column: message" lines */
 };
 
 /** struct vgpu_func_params - VGPU_OP_FUNC_PARAMS */
 struct vgpu_func_params {
-	uint32_t func;	/**< in */
-	uint32_t first; /**< in: index of the first one wanted */
-	uint32_t count; /**< out: valid entries below */
-	uint32_t total; /**< out: parameters of the kernel */
+	uint32_t func;			  /**< in */
+	uint32_t first;			  /**< in: index of the first one wanted */
+	uint32_t count;			  /**< out: valid entries below */
+	uint32_t total;			  /**< out: parameters of the kernel */
 	uint32_t offset[VGPU_MAX_PARAMS]; /**< out: bytes into the parameter block */
 	uint32_t size[VGPU_MAX_PARAMS];	  /**< out: bytes */
 };
 
 /** struct vgpu_func_name - VGPU_OP_FUNC_NAME */
 struct vgpu_func_name {
-	uint32_t func;	 /**< in */
-	uint32_t module; /**< out: the module it lies in */
+	uint32_t func;		  /**< in */
+	uint32_t module;	  /**< out: the module it lies in */
 	char name[VGPU_MAX_NAME]; /**< out */
 };
 
 /** struct vgpu_func_set - VGPU_OP_FUNC_SET (cuFuncSetAttribute) */
 struct vgpu_func_set {
-	uint32_t func;	/**< in */
-	uint32_t attr;	/**< in: CUfunction_attribute; 0x10000 = cache config */
-	int32_t value;	/**< in */
-	uint32_t pad;	/**< MBZ */
+	uint32_t func; /**< in */
+	uint32_t attr; /**< in: CUfunction_attribute; 0x10000 = cache config */
+	int32_t value; /**< in */
+	uint32_t pad;  /**< MBZ */
 };
 
 /** struct vgpu_func_occupancy - VGPU_OP_FUNC_OCCUPANCY */
 struct vgpu_func_occupancy {
-	uint32_t func;	     /**< in */
-	uint32_t block_size; /**< in: threads */
+	uint32_t func;		 /**< in */
+	uint32_t block_size;	 /**< in: threads */
 	uint64_t dynamic_shared; /**< in: bytes */
-	uint32_t blocks;     /**< out: resident blocks per multiprocessor */
-	uint32_t pad;	     /**< MBZ */
+	uint32_t blocks;	 /**< out: resident blocks per multiprocessor */
+	uint32_t pad;		 /**< MBZ */
 };
 
 /** struct vgpu_global_get - VGPU_OP_GLOBAL_GET; ENOENT: no such variable. */
 struct vgpu_global_get {
-	uint32_t module;  /**< in */
-	uint32_t index;	  /**< in: 0 .. globals - 1, or VGPU_BY_NAME */
-	uint64_t va;	  /**< out: device address */
-	uint64_t size;	  /**< out: bytes */
-	uint32_t managed; /**< out: 1 for a .managed variable */
-	uint32_t kind;	  /**< out: 0 .global, 1 .const */
-	uint64_t arena_off; /**< out: offset of va in its arena */
+	uint32_t module;	  /**< in */
+	uint32_t index;		  /**< in: 0 .. globals - 1, or VGPU_BY_NAME */
+	uint64_t va;		  /**< out: device address */
+	uint64_t size;		  /**< out: bytes */
+	uint32_t managed;	  /**< out: 1 for a .managed variable */
+	uint32_t kind;		  /**< out: 0 .global, 1 .const */
+	uint64_t arena_off;	  /**< out: offset of va in its arena */
 	char name[VGPU_MAX_NAME]; /**< in with VGPU_BY_NAME, else out */
 };
 
@@ -536,12 +536,12 @@ struct vgpu_global_get {
 
 /** struct vgpu_stream_create - VGPU_OP_STREAM_CREATE */
 struct vgpu_stream_create {
-	uint32_t ctx;	   /**< in */
-	uint32_t flags;	   /**< in: CUstream_flags, kept only */
-	int32_t priority;  /**< in: clamped to the device's range */
-	uint32_t stream;   /**< out: handle */
-	uint32_t slot;	   /**< out: index into vgpu_share_control.stream, and its ring */
-	uint32_t pad;	   /**< MBZ */
+	uint32_t ctx;	  /**< in */
+	uint32_t flags;	  /**< in: CUstream_flags, kept only */
+	int32_t priority; /**< in: clamped to the device's range */
+	uint32_t stream;  /**< out: handle */
+	uint32_t slot;	  /**< out: index into vgpu_share_control.stream, and its ring */
+	uint32_t pad;	  /**< MBZ */
 };
 
 /** struct vgpu_stream_destroy - VGPU_OP_STREAM_DESTROY; what is queued still runs. */
@@ -558,8 +558,8 @@ struct vgpu_stream_destroy {
  * EAGAIN: the ring is full, WAIT first. EBUSY: the stream has a shared ring.
  */
 struct vgpu_submit {
-	uint32_t stream; /**< in */
-	uint32_t bytes;	 /**< in: multiple of 8, up to VGPU_SUBMIT_BYTES */
+	uint32_t stream;		 /**< in */
+	uint32_t bytes;			 /**< in: multiple of 8, up to VGPU_SUBMIT_BYTES */
 	uint8_t data[VGPU_SUBMIT_BYTES]; /**< in */
 };
 
@@ -581,9 +581,9 @@ struct vgpu_wait {
 
 /** struct vgpu_event_query - VGPU_OP_EVENT_QUERY */
 struct vgpu_event_query {
-	uint32_t slot;	 /**< in: event slot, below VGPU_SHARE_EVENTS */
-	uint32_t pad;	 /**< MBZ */
-	uint64_t gen;	 /**< out: last generation recorded */
+	uint32_t slot;	  /**< in: event slot, below VGPU_SHARE_EVENTS */
+	uint32_t pad;	  /**< MBZ */
+	uint64_t gen;	  /**< out: last generation recorded */
 	uint64_t time_ns; /**< out: when */
 };
 
@@ -596,7 +596,7 @@ struct vgpu_host_done {
 
 /* The command numbers as the kernel sees them. */
 enum vgpu_ioc {
-#define X(nr, NAME, name, where, since) \
+#define X(nr, NAME, name, where, since)                                                            \
 	VGPU_OP_##NAME = nr, VGPU_IOC_##NAME = (int)_IOWR(VGPU_IOC_TYPE, nr, struct vgpu_##name),
 	VGPU_OPS(X)
 #undef X

@@ -44,28 +44,28 @@
 extern "C" {
 #endif
 
-#define VGPU_SHARE_STREAMS  512	  /* stream slots per client process */
-#define VGPU_SHARE_EVENTS   65536 /* event slots per client process */
-#define VGPU_SHARE_CONTEXTS 128	  /* context slots per client process */
+#define VGPU_SHARE_STREAMS  512	    /* stream slots per client process */
+#define VGPU_SHARE_EVENTS   65536   /* event slots per client process */
+#define VGPU_SHARE_CONTEXTS 128	    /* context slots per client process */
 #define VGPU_RING_BYTES	    131072u /* power of two; holds the largest launch */
-#define VGPU_CMD_MAX_BYTES  40960u /* one command with header and padding */
+#define VGPU_CMD_MAX_BYTES  40960u  /* one command with header and padding */
 
 #define VGPU_SHARE_HEADER_BYTES	  0x200000ull /* struct vgpu_share_control fits */
-#define VGPU_SHARE_RING_OFF(slot) (VGPU_SHARE_HEADER_BYTES + (uint64_t)(slot) * VGPU_RING_BYTES)
+#define VGPU_SHARE_RING_OFF(slot) (VGPU_SHARE_HEADER_BYTES + (uint64_t)(slot)*VGPU_RING_BYTES)
 #define VGPU_SHARE_CONTROL_BYTES  VGPU_SHARE_RING_OFF(VGPU_SHARE_STREAMS)
 
 /** One stream's counters; two cache lines so that both sides do not write the same one. */
 struct vgpu_share_stream {
-	uint64_t tail;	     /**< client: bytes written to the ring */
-	uint64_t host_ack;   /**< client: last host token whose call returned */
-	uint32_t host_word;  /**< client: futex word, changes with host_ack */
-	uint32_t waiters;    /**< client: number of threads that sleep on done_word */
+	uint64_t tail;	    /**< client: bytes written to the ring */
+	uint64_t host_ack;  /**< client: last host token whose call returned */
+	uint32_t host_word; /**< client: futex word, changes with host_ack */
+	uint32_t waiters;   /**< client: number of threads that sleep on done_word */
 	uint64_t client_pad[5];
 	uint64_t head;	     /**< worker: bytes taken from the ring */
 	uint64_t done_seq;   /**< worker: commands completed */
 	uint64_t host_token; /**< worker: last VGPU_CMD_HOST_CALL reached */
 	uint32_t done_word;  /**< worker: futex word, changes with done_seq and host_token */
-	uint32_t asleep;     /**< worker: 1 while it sleeps on this word; a client that wakes it: 0 */
+	uint32_t asleep; /**< worker: 1 while it sleeps on this word; a client that wakes it: 0 */
 	uint64_t worker_pad[4];
 };
 
@@ -137,11 +137,11 @@ struct vgpu_cmd_nop {
 /** Kernel parameters follow the struct: param_bytes bytes, laid out as FUNC_PARAMS says. */
 struct vgpu_cmd_launch {
 	struct vgpu_cmd head;
-	uint32_t func;	      /**< handle */
-	uint32_t flags;	      /**< VGPU_LAUNCH_* */
-	uint32_t grid[3];     /**< blocks */
-	uint32_t block[3];    /**< threads */
-	uint32_t cluster[3];  /**< blocks, 1,1,1 for none */
+	uint32_t func;	       /**< handle */
+	uint32_t flags;	       /**< VGPU_LAUNCH_* */
+	uint32_t grid[3];      /**< blocks */
+	uint32_t block[3];     /**< threads */
+	uint32_t cluster[3];   /**< blocks, 1,1,1 for none */
 	uint32_t shared_bytes; /**< dynamic */
 	uint32_t param_bytes;
 	uint32_t pad;
@@ -163,9 +163,9 @@ struct vgpu_cmd_copy_rect {
 	uint64_t src;
 	uint64_t src_pitch;
 	uint64_t src_height;
-	uint64_t width; /**< bytes per row */
+	uint64_t width;	 /**< bytes per row */
 	uint64_t height; /**< rows per slice */
-	uint64_t depth;	/**< slices */
+	uint64_t depth;	 /**< slices */
 };
 
 struct vgpu_cmd_fill {

@@ -17,15 +17,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct backend_module; /* one loaded image */
-struct backend_func;   /* one kernel of it; lives as long as its module */
+struct backend_module;	/* one loaded image */
+struct backend_func;	/* one kernel of it; lives as long as its module */
 struct backend_console; /* base/console.h: bounded text FIFO, safe for many writers */
 
 /** What the backend must know of the device; filled from vdev/profile.def. */
 struct backend_device {
-	uint32_t cc;		 /* major * 10 + minor */
+	uint32_t cc; /* major * 10 + minor */
 	uint32_t sm_count;
-	uint32_t warp_size;	 /* 32 */
+	uint32_t warp_size; /* 32 */
 	uint32_t max_threads_per_block;
 	uint32_t max_shared_per_block;	     /* bytes, default limit (48 KiB) */
 	uint32_t max_shared_per_block_optin; /* bytes */
@@ -33,7 +33,7 @@ struct backend_device {
 	uint32_t clock_khz;
 	uint64_t window_base; /* device addresses: [window_base, window_base + window_size) */
 	uint64_t window_size;
-	uint32_t threads;     /* CPU threads for blocks, >= 1 */
+	uint32_t threads; /* CPU threads for blocks, >= 1 */
 };
 
 /** A refusal or a compiler message, in the words of the JIT log ("line:column: text" lines). */
@@ -53,9 +53,9 @@ struct backend_image_info {
 
 struct backend_global {
 	const char *name;
-	uint64_t offset;  /* into the memory of its kind, given to module_bind */
+	uint64_t offset; /* into the memory of its kind, given to module_bind */
 	uint64_t size;
-	bool managed;	  /* offset counts in the managed memory */
+	bool managed; /* offset counts in the managed memory */
 	bool constant;
 };
 
@@ -65,8 +65,8 @@ struct backend_func_info {
 	uint32_t ptx_version;
 	uint32_t max_dynamic_shared; /* as set by func_set, default 48 KiB - static */
 	int32_t preferred_carveout;
-	uint32_t reqntid[3];	     /* 0,0,0: none */
-	uint32_t cluster[3];	     /* 0,0,0: none */
+	uint32_t reqntid[3]; /* 0,0,0: none */
+	uint32_t cluster[3]; /* 0,0,0: none */
 	uint32_t cluster_must_be_set, nonportable_cluster, cluster_policy;
 	uint32_t param_count, param_bytes;
 	const uint32_t *param_offset, *param_size; /* [param_count], owned by the func */
@@ -77,23 +77,24 @@ struct backend_launch {
 	uint32_t grid[3], block[3], cluster[3];
 	uint32_t dynamic_shared;
 	bool cooperative;
-	const void *params;	/* param_bytes */
+	const void *params; /* param_bytes */
 	uint32_t param_bytes;
 	struct backend_console *console;
-	uint64_t heap_va;	/* memory for the kernel's malloc, 0 none; the backend keeps its */
-	uint64_t heap_bytes;	/* free lists inside; zero-filled before the first launch of a context */
-	uint32_t stack_bytes;	/* CU_LIMIT_STACK_SIZE */
+	uint64_t heap_va; /* memory for the kernel's malloc, 0 none; the backend keeps its */
+	uint64_t
+		heap_bytes; /* free lists inside; zero-filled before the first launch of a context */
+	uint32_t stack_bytes;		 /* CU_LIMIT_STACK_SIZE */
 	const volatile uint32_t *cancel; /* nonzero: stop soon, result CUDA_ERROR_LAUNCH_FAILED */
 };
 
 /** Where and how a kernel died. */
 struct backend_fault {
-	uint32_t error;	   /* CUresult: 700 illegal address, 716 misaligned, 715 illegal
+	uint32_t error; /* CUresult: 700 illegal address, 716 misaligned, 715 illegal
 			    * instruction, 717 address space, 718 pc, 710 assert, 719 trap/other,
 			    * 0 none */
 	uint32_t ctaid[3], tid[3];
 	uint64_t address;
-	uint32_t line;	   /* PTX line, 0 unknown */
+	uint32_t line; /* PTX line, 0 unknown */
 	char what[256];
 };
 
@@ -117,13 +118,16 @@ struct backend_ops {
 	 */
 	int (*module_bind)(struct backend_module *m, uint64_t global_va, uint64_t managed_va);
 	void (*module_unload)(struct backend_module *m);
-	int (*module_global)(struct backend_module *m, uint32_t index, struct backend_global *ret_global);
+	int (*module_global)(struct backend_module *m, uint32_t index,
+			     struct backend_global *ret_global);
 	int (*module_find_global)(struct backend_module *m, const char *name,
 				  struct backend_global *ret_global);
 
 	/* Kernels: -ENOENT if there is none. Cheap, compiles nothing. */
-	int (*func_by_name)(struct backend_module *m, const char *name, struct backend_func **ret_func);
-	int (*func_by_index)(struct backend_module *m, uint32_t index, struct backend_func **ret_func);
+	int (*func_by_name)(struct backend_module *m, const char *name,
+			    struct backend_func **ret_func);
+	int (*func_by_index)(struct backend_module *m, uint32_t index,
+			     struct backend_func **ret_func);
 	const char *(*func_name)(struct backend_func *f);
 	/* Compiles if needed. 0 or a CUresult. */
 	uint32_t (*func_info)(struct backend_func *f, struct backend_func_info *ret_info,

@@ -22,7 +22,8 @@ static float pick_f32(bool min, float x, float y)
 	if (x != x || y != y)
 		return x != x && y != y ? rt_f32(RT_NAN_F32) : x != x ? y : x;
 	if (x == y)
-		return rt_f32(min ? rt_bits_f32(x) | rt_bits_f32(y) : rt_bits_f32(x) & rt_bits_f32(y));
+		return rt_f32(min ? rt_bits_f32(x) | rt_bits_f32(y)
+				  : rt_bits_f32(x) & rt_bits_f32(y));
 	return (x < y) == min ? x : y;
 }
 
@@ -63,9 +64,11 @@ static uint64_t apply(uint8_t sub, uint8_t type, bool flush, uint64_t old, uint6
 		switch (type) {
 		case IR_F32:
 			if (flush && sub == IR_ATOM_ADD)
-				return rt_bits_f32(rt_ftz_f32(float_op(sub, rt_ftz_f32(rt_f32((uint32_t)old)),
-								       rt_ftz_f32(rt_f32((uint32_t)b)))));
-			return rt_bits_f32(float_op(sub, rt_f32((uint32_t)old), rt_f32((uint32_t)b)));
+				return rt_bits_f32(
+					rt_ftz_f32(float_op(sub, rt_ftz_f32(rt_f32((uint32_t)old)),
+							    rt_ftz_f32(rt_f32((uint32_t)b)))));
+			return rt_bits_f32(
+				float_op(sub, rt_f32((uint32_t)old), rt_f32((uint32_t)b)));
 		case IR_F64:
 			return f64_op(old, b);
 		case IR_F16:
@@ -73,7 +76,9 @@ static uint64_t apply(uint8_t sub, uint8_t type, bool flush, uint64_t old, uint6
 			return half_op(sub, type, (uint16_t)old, (uint16_t)b);
 		default:
 			return half_op(sub, type, (uint16_t)old, (uint16_t)b) |
-			       (uint32_t)half_op(sub, type, (uint16_t)(old >> 16), (uint16_t)(b >> 16)) << 16;
+			       (uint32_t)half_op(sub, type, (uint16_t)(old >> 16),
+						 (uint16_t)(b >> 16))
+				       << 16;
 		}
 	}
 	switch (sub) {
@@ -93,12 +98,14 @@ static uint64_t apply(uint8_t sub, uint8_t type, bool flush, uint64_t old, uint6
 		break;
 	}
 	if (ir_type_signed(type))
-		return (as_signed(old, bits) < as_signed(b, bits)) == (sub == IR_ATOM_MIN) ? old : b;
+		return (as_signed(old, bits) < as_signed(b, bits)) == (sub == IR_ATOM_MIN) ? old
+											   : b;
 	return (old < b) == (sub == IR_ATOM_MIN) ? old : b;
 }
 
 #define ATOMIC(T, name)                                                                            \
-	static uint64_t name(void *at, const struct ir_inst *ir, bool plain, uint64_t b, uint64_t c) \
+	static uint64_t name(void *at, const struct ir_inst *ir, bool plain, uint64_t b,           \
+			     uint64_t c)                                                           \
 	{                                                                                          \
 		T *p = at, old, new;                                                               \
 		if (plain) {                                                                       \
@@ -134,9 +141,11 @@ ATOMIC(uint32_t, atomic_32)
 ATOMIC(uint64_t, atomic_64)
 
 #ifdef __x86_64__
-__attribute__((target("cx16")))
+#define WITH_CX16 __attribute__((target("cx16")))
+#else
+#define WITH_CX16
 #endif
-static u128 atomic_128(u128 *p, const struct ir_inst *ir, bool plain, u128 b, u128 c)
+WITH_CX16 static u128 atomic_128(u128 *p, const struct ir_inst *ir, bool plain, u128 b, u128 c)
 {
 	u128 old = *p, new, seen;
 
@@ -162,7 +171,8 @@ static u128 wide(const struct interp_warp *w, const struct interp_opnd *o, uint3
 	return v;
 }
 
-static void one(struct interp_warp *w, const struct interp_inst *in, uint32_t lane, uint8_t *p, bool plain)
+static void one(struct interp_warp *w, const struct interp_inst *in, uint32_t lane, uint8_t *p,
+		bool plain)
 {
 	const struct interp_ext *x = in->ext;
 	const struct interp_opnd *d = x->opnd, *b = d + x->ir.nd + 1, *c = b + in->n;
@@ -170,7 +180,8 @@ static void one(struct interp_warp *w, const struct interp_inst *in, uint32_t la
 
 	for (uint32_t e = 0; e < in->n; e++, p += in->bytes) {
 		bool out = x->ir.nd && d[e].off != NO_REG;
-		uint64_t bv = interp_value(w, &b[e], lane), cv = cas ? interp_value(w, &c[e], lane) : 0, r;
+		uint64_t bv = interp_value(w, &b[e], lane),
+			 cv = cas ? interp_value(w, &c[e], lane) : 0, r;
 		u128 v;
 
 		switch (in->bytes) {
@@ -187,7 +198,8 @@ static void one(struct interp_warp *w, const struct interp_inst *in, uint32_t la
 			v = atomic_128((u128 *)p, &x->ir, plain, wide(w, &b[e], lane),
 				       cas ? wide(w, &c[e], lane) : 0);
 			if (out)
-				interp_put(w, d[e].off, 128, lane, (uint64_t)v, (uint64_t)(v >> 64));
+				interp_put(w, d[e].off, 128, lane, (uint64_t)v,
+					   (uint64_t)(v >> 64));
 			continue;
 		}
 		if (out)
@@ -221,13 +233,14 @@ static void add_u32(struct interp_warp *w, const struct interp_inst *in, uint8_t
 {
 	const struct interp_ext *x = in->ext;
 	const struct interp_opnd *b = &x->opnd[x->ir.nd + 1];
-	uint32_t *out = x->ir.nd && x->opnd[0].off != NO_REG ?
-				(uint32_t *)(w->regs + x->opnd[0].off) : NULL;
+	uint32_t *out = x->ir.nd && x->opnd[0].off != NO_REG
+				? (uint32_t *)(w->regs + x->opnd[0].off)
+				: NULL;
 
 	for (uint32_t m = w->mask; m; m &= m - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(m), *q = (uint32_t *)p[lane], old;
-		uint32_t v = b->off == NO_REG ? (uint32_t)b->imm :
-						((const uint32_t *)(w->regs + b->off))[lane];
+		uint32_t v = b->off == NO_REG ? (uint32_t)b->imm
+					      : ((const uint32_t *)(w->regs + b->off))[lane];
 
 		if (plain) {
 			old = *q;
@@ -246,7 +259,8 @@ const struct interp_inst *interp_op_atom(struct interp_warp *w, const struct int
 	uint8_t *p[LANES_N];
 
 	if (!exists(&in->ext->ir))
-		return interp_fault(w, in, 715, __builtin_ctz(w->mask), 0, "no such atomic operation");
+		return interp_fault(w, in, 715, __builtin_ctz(w->mask), 0,
+				    "no such atomic operation");
 	if (!interp_lane_ptrs(w, in, p))
 		return NULL;
 	if (in->flags & INTERP_POLL)

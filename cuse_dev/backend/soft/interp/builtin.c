@@ -25,12 +25,15 @@ static int read_lane(void *ctx, uint64_t va, void *buf, size_t n)
 	return interp_read(r->w, r->lane, va, buf, n) ? 0 : -EFAULT;
 }
 
-static uint64_t argument(struct interp_warp *w, const struct interp_ext *x, uint32_t lane, uint32_t i)
+static uint64_t argument(struct interp_warp *w, const struct interp_ext *x, uint32_t lane,
+			 uint32_t i)
 {
 	uint64_t v = 0;
 
 	if (i < x->nargs)
-		memcpy(&v, w->base.local + lane * w->base.local_stride + w->frame->base + x->args[i].offset,
+		memcpy(&v,
+		       w->base.local + lane * w->base.local_stride + w->frame->base +
+			       x->args[i].offset,
 		       x->args[i].size < 8 ? x->args[i].size : 8);
 	return v;
 }
@@ -38,8 +41,9 @@ static uint64_t argument(struct interp_warp *w, const struct interp_ext *x, uint
 static void result(struct interp_warp *w, const struct interp_ext *x, uint32_t lane, uint64_t v)
 {
 	if (x->nrets)
-		memcpy(w->base.local + lane * w->base.local_stride + w->frame->base + x->rets[0].offset, &v,
-		       x->rets[0].size < 8 ? x->rets[0].size : 8);
+		memcpy(w->base.local + lane * w->base.local_stride + w->frame->base +
+			       x->rets[0].offset,
+		       &v, x->rets[0].size < 8 ? x->rets[0].size : 8);
 }
 
 static void write_console(struct interp_warp *w, int stream, const char *text, size_t bytes)
@@ -86,13 +90,15 @@ static const struct interp_inst *do_assert(struct interp_warp *w, const struct i
 		fetch(w, lane, argument(w, x, lane, 1), file, sizeof(file));
 		fetch(w, lane, argument(w, x, lane, 3), func, sizeof(func));
 		simt_lane_tid(&w->base, lane, t);
-		n = snprintf(text, sizeof(text),
-			     "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
-			     file, (uint32_t)argument(w, x, lane, 2), func, b[0], b[1], b[2], t[0],
-			     t[1], t[2], message);
+		n = snprintf(
+			text, sizeof(text),
+			"%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
+			file, (uint32_t)argument(w, x, lane, 2), func, b[0], b[1], b[2], t[0], t[1],
+			t[2], message);
 		write_console(w, 2, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
 	}
-	return interp_fault(w, in, 710, __builtin_ctz(w->mask), 0, "assertion `%.100s` failed", message);
+	return interp_fault(w, in, 710, __builtin_ctz(w->mask), 0, "assertion `%.100s` failed",
+			    message);
 }
 
 const struct interp_inst *interp_op_builtin(struct interp_warp *w, const struct interp_inst *in)
@@ -110,8 +116,10 @@ const struct interp_inst *interp_op_builtin(struct interp_warp *w, const struct 
 			do_vprintf(w, x, lane);
 			break;
 		case IR_BUILTIN_MALLOC:
-			result(w, x, lane, l->heap_va ? rt_heap_malloc(l->heap_va, l->heap_bytes,
-								      argument(w, x, lane, 0)) : 0);
+			result(w, x, lane,
+			       l->heap_va ? rt_heap_malloc(l->heap_va, l->heap_bytes,
+							   argument(w, x, lane, 0))
+					  : 0);
 			break;
 		default:
 			if (l->heap_va)

@@ -167,7 +167,7 @@ extern const struct simt_tier interp_tier;
 void interp_code_destroy(struct simt_code *c);
 
 #define INTERP_BUDGET	 256 /* back edges between looks */
-#define INTERP_POLLS	 16 /* the same, after a yield while it seems to wait */
+#define INTERP_POLLS	 16  /* the same, after a yield while it seems to wait */
 #define INTERP_ROUNDS	 4   /* looks until other lanes of the warp get a turn */
 #define INTERP_EXCLUSIVE 1024
 #define INTERP_SLOT	 32u /* local memory that each call takes at least, so that recursion ends */
@@ -221,7 +221,8 @@ bool interp_lane_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8
 uint8_t *interp_generic_ptr(struct interp_warp *w, uint32_t lane, uint64_t va, uint64_t bytes);
 /** interp_read() - copy from a generic address; false if that faults. */
 bool interp_read(struct interp_warp *w, uint32_t lane, uint64_t va, void *buf, size_t bytes);
-uint64_t interp_lane_address(const struct interp_warp *w, const struct interp_inst *in, uint32_t lane);
+uint64_t interp_lane_address(const struct interp_warp *w, const struct interp_inst *in,
+			     uint32_t lane);
 
 /* ---- handlers that need no vectors (slow.c, sync.c, atom.c, builtin.c) ----------------------- */
 
@@ -284,7 +285,7 @@ static inline uint64_t interp_get(const struct interp_warp *w, int32_t off, uint
 }
 
 static inline uint64_t interp_value(const struct interp_warp *w, const struct interp_opnd *o,
-				   uint32_t lane)
+				    uint32_t lane)
 {
 	return o->off == NO_REG ? o->imm : interp_get(w, o->off, o->bits, lane);
 }

@@ -36,6 +36,7 @@ struct fast {
 };
 
 #define BITS(T) (sizeof(T) * 8)
+/* clang-format off */
 static const struct fast fasts[] = {
 #define UN(name, OP, TYPE, TYPE2, MODS, D, A, expr)                                                \
 	{ IR_OP_##OP, IR_##TYPE, IR_##TYPE2, 0, FAST_UN, 0, 0, MODS, VEC_##name, BITS(A), 0, 0 },
@@ -53,6 +54,7 @@ static const struct fast fasts[] = {
 	{ IR_OP_##OP, IR_##TYPE, 0, 0, FAST_BIN, 0, 0, MODS, VEC_##name, BITS(T), BITS(T), 0 },
 #include "cuse_dev/backend/soft/interp/fast.def"
 };
+/* clang-format on */
 
 #define FASTS	  (sizeof(fasts) / sizeof(fasts[0]))
 #define HASH_SIZE 2048u
@@ -153,8 +155,8 @@ static void normalise(const struct ir_inst *in, uint8_t *type, uint8_t *type2)
 static uint32_t mods_of(const struct ir_inst *in)
 {
 	return in->round | (in->ftz ? M_FTZ : 0) | (in->sat ? M_SAT : 0) | (in->nan ? M_NAN : 0) |
-	       (in->relu ? M_RELU : 0) | (in->xorsign ? M_XORS : 0) | (in->integer_round ? M_INT : 0) |
-	       M_SUB(in->sub);
+	       (in->relu ? M_RELU : 0) | (in->xorsign ? M_XORS : 0) |
+	       (in->integer_round ? M_INT : 0) | M_SUB(in->sub);
 }
 
 static const struct fast *fast_find(const struct ir_inst *in)
@@ -225,8 +227,9 @@ __attribute__((format(printf, 2, 3))) static void fail(struct dec *d, const char
 /* The next instruction, zeroed; a dummy after an error. Valid until the next emit(). */
 static struct interp_inst *emit(struct dec *d, interp_fn fn)
 {
-	static const struct interp_inst zero = { .d = NO_REG, .a = NO_REG, .b = NO_REG, .c = NO_REG,
-						 .e = NO_REG };
+	static const struct interp_inst zero = {
+		.d = NO_REG, .a = NO_REG, .b = NO_REG, .c = NO_REG, .e = NO_REG
+	};
 	struct interp_inst *p = arena_grow(d->tmp, d->insts, &d->cap, (size_t)d->n + 2, sizeof(*p));
 
 	if (!p) {
@@ -311,8 +314,9 @@ static int32_t temp_pred(struct dec *d)
 
 static void emit_bcast(struct dec *d, int32_t off, uint32_t bits, uint64_t imm)
 {
-	struct interp_inst *p = emit_vec(d, bits == 16 ? VEC_X_bcast_16 :
-					    bits == 32 ? VEC_X_bcast_32 : VEC_X_bcast_64);
+	struct interp_inst *p = emit_vec(d, bits == 16	 ? VEC_X_bcast_16
+					    : bits == 32 ? VEC_X_bcast_32
+							 : VEC_X_bcast_64);
 
 	if (!p)
 		return;
@@ -435,8 +439,9 @@ static void decode_fast(struct dec *d, const struct fast *f, int32_t dst)
 /* p, q = cmp(a, b) boolop c */
 static bool decode_setp(struct dec *d)
 {
-	static const uint16_t ops[] = { [IR_BOOL_AND] = VEC_X_pand, [IR_BOOL_OR] = VEC_X_por,
-					[IR_BOOL_XOR] = VEC_X_pxor };
+	static const uint16_t ops[] = {
+		[IR_BOOL_AND] = VEC_X_pand, [IR_BOOL_OR] = VEC_X_por, [IR_BOOL_XOR] = VEC_X_pxor
+	};
 	const struct ir_inst *in = d->in;
 	struct ir_inst plain = *in;
 	bool combined = in->boolop != IR_BOOL_NONE && src(d, 2)->kind != IR_OPND_NONE;
@@ -695,9 +700,10 @@ static void set_address(struct dec *d, struct interp_inst *p, uint32_t elems)
 	} else {
 		p->imm += a->imm;
 		p->flags |= INTERP_ADDR0;
-		if (in->space == IR_SPACE_PARAM && (p->imm > d->unit->param_bytes ||
-		    (uint64_t)p->n * p->bytes > d->unit->param_bytes - p->imm ||
-		    p->imm % ((uint64_t)p->n * p->bytes)))
+		if (in->space == IR_SPACE_PARAM &&
+		    (p->imm > d->unit->param_bytes ||
+		     (uint64_t)p->n * p->bytes > d->unit->param_bytes - p->imm ||
+		     p->imm % ((uint64_t)p->n * p->bytes)))
 			fail(d, "outside of the parameters");
 	}
 	if (in->sem >= IR_SEM_VOLATILE)
@@ -1253,7 +1259,8 @@ static int decode_func(struct dec *d)
 	d->in = NULL;
 	if (d->error)
 		return d->error;
-	d->out->name = arena_strndup(d->arena, f->name ? f->name : "", f->name ? strlen(f->name) : 0);
+	d->out->name =
+		arena_strndup(d->arena, f->name ? f->name : "", f->name ? strlen(f->name) : 0);
 	d->out->code = f->code;
 	d->out->frame_bytes = (f->frame_bytes + 15) & ~15u;
 	d->out->nparams = f->nparams;
@@ -1342,7 +1349,8 @@ void interp_code_destroy(struct simt_code *c)
 	free(code);
 }
 
-int interp_prepare(const struct ir_unit *unit, struct simt_code **ret_code, char *err, size_t err_bytes)
+int interp_prepare(const struct ir_unit *unit, struct simt_code **ret_code, char *err,
+		   size_t err_bytes)
 {
 	return interp_prepare_with(unit, interp_vec_handlers(), ret_code, err, err_bytes);
 }
@@ -1372,9 +1380,15 @@ int interp_prepare_with(const struct ir_unit *unit, const interp_fn *handlers,
 	if (!code->funcs || measure(code, unit, tmp) < 0)
 		goto free_arena;
 	for (uint32_t i = 0; i < unit->nfuncs; i++) {
-		struct dec d = { .arena = code->arena, .tmp = tmp, .unit = unit, .f = unit->funcs[i],
-				 .code = code, .out = &code->funcs[i], .vec = code->handlers,
-				 .err = err, .err_bytes = err_bytes };
+		struct dec d = { .arena = code->arena,
+				 .tmp = tmp,
+				 .unit = unit,
+				 .f = unit->funcs[i],
+				 .code = code,
+				 .out = &code->funcs[i],
+				 .vec = code->handlers,
+				 .err = err,
+				 .err_bytes = err_bytes };
 
 		code->funcs[i].index = i;
 		r = decode_func(&d);

@@ -10,7 +10,8 @@
 
 #include "cuse_dev/backend/soft/interp/code.h"
 
-uint64_t interp_lane_address(const struct interp_warp *w, const struct interp_inst *in, uint32_t lane)
+uint64_t interp_lane_address(const struct interp_warp *w, const struct interp_inst *in,
+			     uint32_t lane)
 {
 	if (in->flags & INTERP_ADDR0)
 		return in->imm;
@@ -89,7 +90,7 @@ uint8_t *interp_generic_ptr(struct interp_warp *w, uint32_t lane, uint64_t va, u
 bool interp_lane_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8_t **ret_ptr)
 {
 	static const char *const names[] = { "generic", "global", "const", "shared",
-					     "local",   "param",  "frame" };
+					     "local",	"param",  "frame" };
 	uint64_t bytes = (uint64_t)in->n * in->bytes;
 
 	w->cur = in;

@@ -26,8 +26,9 @@ const struct interp_inst *interp_op_eval(struct interp_warp *w, const struct int
 			const struct interp_opnd *o = &x->opnd[nd + i];
 
 			src[i].lo = interp_value(w, o, lane);
-			src[i].hi = o->off != NO_REG && o->bits == 128 ?
-					    ((const uint64_t *)(w->regs + o->off))[2 * lane + 1] : 0;
+			src[i].hi = o->off != NO_REG && o->bits == 128
+					    ? ((const uint64_t *)(w->regs + o->off))[2 * lane + 1]
+					    : 0;
 		}
 		if (rt_eval(&x->ir, src, dst) < 0)
 			return interp_fault(w, in, 715, (int)lane, 0, "no %s for type %s",
@@ -348,8 +349,10 @@ static void do_isspacep(struct interp_warp *w, const struct interp_ext *x)
 		bool any = va - IR_SHARED_APERTURE < 3 * IR_APERTURE_BYTES;
 
 		interp_put(w, x->opnd[0].off, 1, lane,
-			   base ? va - base < IR_APERTURE_BYTES :
-			   x->ir.space == IR_SPACE_CONST ? 0 : !any, 0);
+			   base				   ? va - base < IR_APERTURE_BYTES
+			   : x->ir.space == IR_SPACE_CONST ? 0
+							   : !any,
+			   0);
 	}
 }
 
@@ -371,7 +374,7 @@ const struct interp_inst *interp_op_misc(struct interp_warp *w, const struct int
 		/* Others of the frame may still use what lies above. */
 		if (w->full)
 			w->frame->top = (uint32_t)interp_value(w, &x->opnd[0],
-							      (uint32_t)__builtin_ctz(w->mask));
+							       (uint32_t)__builtin_ctz(w->mask));
 		if (w->frame->top < w->frame->base + w->frame->func->frame_bytes ||
 		    w->frame->top > w->base.grid->local_bytes)
 			return interp_fault(w, in, 719, __builtin_ctz(w->mask), 0,
@@ -388,7 +391,8 @@ const struct interp_inst *interp_op_misc(struct interp_warp *w, const struct int
 		return in + 1;
 	case IR_OP_NANOSLEEP:
 		/* Whoever sleeps waits for others; give the CPU away, but never for long. */
-		t.tv_nsec = (long)(interp_value(w, &x->opnd[0], (uint32_t)__builtin_ctz(w->mask)) % 2000);
+		t.tv_nsec = (long)(interp_value(w, &x->opnd[0], (uint32_t)__builtin_ctz(w->mask)) %
+				   2000);
 		w->polls++;
 		if (!w->waiting && t.tv_nsec > 1000 && w->base.block->nwarps == 1)
 			nanosleep(&t, NULL);
@@ -398,7 +402,8 @@ const struct interp_inst *interp_op_misc(struct interp_warp *w, const struct int
 	case IR_OP_TRAP:
 		return interp_fault(w, in, 719, __builtin_ctz(w->mask), 0, "trap");
 	case IR_OP_BRKPT:
-		return interp_fault(w, in, 719, __builtin_ctz(w->mask), 0, "brkpt without a debugger");
+		return interp_fault(w, in, 719, __builtin_ctz(w->mask), 0,
+				    "brkpt without a debugger");
 	case IR_OP_UNSUPPORTED:
 		return interp_fault(w, in, 715, __builtin_ctz(w->mask), 0,
 				    "an instruction that is not supported yet");

@@ -51,7 +51,8 @@ const struct interp_inst *interp_op_bar(struct interp_warp *w, const struct inte
 {
 	const struct interp_ext *x = in->ext;
 	const struct interp_opnd *o = x->opnd + x->ir.nd;
-	uint32_t lane = (uint32_t)__builtin_ctz(w->mask), id = SIMT_BAR_CLUSTER, count = 0, preds = 0;
+	uint32_t lane = (uint32_t)__builtin_ctz(w->mask), id = SIMT_BAR_CLUSTER, count = 0,
+		 preds = 0;
 	bool wait = true;
 
 	if (x->ir.op == IR_OP_BAR) {
@@ -69,7 +70,8 @@ const struct interp_inst *interp_op_bar(struct interp_warp *w, const struct inte
 		wait = x->ir.sub != IR_BAR_ARRIVE;
 		if (count % SIMT_LANES)
 			return interp_fault(w, in, 715, (int)lane, 0,
-					    "barrier for %u threads, which is no multiple of 32", count);
+					    "barrier for %u threads, which is no multiple of 32",
+					    count);
 	}
 	simt_barrier_arrive(&w->base, id, count, w->mask, wait, preds);
 	return wait ? interp_block(w, in, WAIT_BAR, id) : in + 1;
@@ -95,7 +97,8 @@ static void do_match(struct interp_warp *w, const struct interp_ext *x, bool all
 		mem[lane] = members_of(w, mask, lane);
 		same[lane] = 0;
 		for (uint32_t k = mem[lane]; k; k &= k - 1)
-			if (interp_value(w, a, (uint32_t)__builtin_ctz(k)) == interp_value(w, a, lane))
+			if (interp_value(w, a, (uint32_t)__builtin_ctz(k)) ==
+			    interp_value(w, a, lane))
 				same[lane] |= k & -k;
 	}
 	for (uint32_t m = w->mask; m; m &= m - 1) {
@@ -104,7 +107,10 @@ static void do_match(struct interp_warp *w, const struct interp_ext *x, bool all
 
 		if (x->opnd[0].off != NO_REG)
 			interp_put(w, x->opnd[0].off, 32, lane,
-				   !all ? same[lane] : equal ? mem[lane] : 0, 0);
+				   !all	   ? same[lane]
+				   : equal ? mem[lane]
+					   : 0,
+				   0);
 		if (all && x->opnd[1].off != NO_REG)
 			interp_put(w, x->opnd[1].off, 1, lane, equal, 0);
 	}
@@ -125,8 +131,8 @@ static uint64_t redux_f32(const struct ir_inst *ir, uint64_t x, uint64_t y)
 		return rt_bits_f32(a != a ? b : a);
 	}
 	if (a == b) /* -0 is less than +0 */
-		return ir->sub == IR_ATOM_MIN ? rt_bits_f32(a) | rt_bits_f32(b) :
-						rt_bits_f32(a) & rt_bits_f32(b);
+		return ir->sub == IR_ATOM_MIN ? rt_bits_f32(a) | rt_bits_f32(b)
+					      : rt_bits_f32(a) & rt_bits_f32(b);
 	return rt_bits_f32((a < b) == (ir->sub == IR_ATOM_MIN) ? a : b);
 }
 
@@ -168,17 +174,19 @@ static void do_redux(struct interp_warp *w, const struct interp_ext *x)
 			members = mine;
 			v = 0;
 			for (uint32_t k = members, first = 1; k; k &= k - 1, first = 0) {
-				uint64_t y = (uint32_t)interp_value(w, a, (uint32_t)__builtin_ctz(k));
+				uint64_t y =
+					(uint32_t)interp_value(w, a, (uint32_t)__builtin_ctz(k));
 
 				/* One lane alone is reduced with itself: abs and NaN apply. */
-				v = first ? (x->ir.type == IR_F32 ? redux_step(&x->ir, y, y) : y) :
-					    redux_step(&x->ir, v, y);
+				v = first ? (x->ir.type == IR_F32 ? redux_step(&x->ir, y, y) : y)
+					  : redux_step(&x->ir, v, y);
 			}
 		}
 		out[lane] = (uint32_t)v;
 	}
 	for (uint32_t m = w->mask; x->opnd[0].off != NO_REG && m; m &= m - 1)
-		interp_put(w, x->opnd[0].off, 32, (uint32_t)__builtin_ctz(m), out[__builtin_ctz(m)], 0);
+		interp_put(w, x->opnd[0].off, 32, (uint32_t)__builtin_ctz(m), out[__builtin_ctz(m)],
+			   0);
 }
 
 const struct interp_inst *interp_op_warp(struct interp_warp *w, const struct interp_inst *in)

@@ -22,6 +22,7 @@
 #define M_APPROX IR_APPROX
 
 /* X(name): handlers beside fast.def */
+/* clang-format off */
 #define VEC_MEM(X, kind)                                                                           \
 	X(kind##_8_u16) X(kind##_8_s16) X(kind##_8_u32) X(kind##_8_s32) X(kind##_8_u64)            \
 	X(kind##_8_s64) X(kind##_16_u16) X(kind##_16_u32) X(kind##_16_s32) X(kind##_16_u64)        \
@@ -50,6 +51,7 @@ enum vec_handler {
 #undef X
 	VEC_COUNT
 };
+/* clang-format on */
 
 extern const interp_fn interp_vec_sse2[VEC_COUNT];
 extern const interp_fn interp_vec_avx2[VEC_COUNT];

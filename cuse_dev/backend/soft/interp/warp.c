@@ -115,7 +115,8 @@ static void bar_result(struct interp_warp *w, const struct interp_group *g, uint
 		r = v & ~SIMT_VALUE_ALL ? 1 : 0;
 	w->regs = g->frame->regs;
 	for (; lanes; lanes &= lanes - 1)
-		interp_put(w, x->opnd[0].off, x->opnd[0].bits, (uint32_t)__builtin_ctz(lanes), r, 0);
+		interp_put(w, x->opnd[0].off, x->opnd[0].bits, (uint32_t)__builtin_ctz(lanes), r,
+			   0);
 	w->regs = regs;
 }
 
@@ -152,7 +153,8 @@ static void meet(struct interp_warp *w)
 
 		if (w->groups[i].kind == WAIT_SYNC)
 			for (uint32_t k = 0; k < w->ngroups; k++)
-				if (w->groups[k].kind == WAIT_SYNC && w->groups[k].members == members)
+				if (w->groups[k].kind == WAIT_SYNC &&
+				    w->groups[k].members == members)
 					here |= w->groups[k].mask;
 		if (w->groups[i].kind != WAIT_SYNC || (members & alive & ~here)) {
 			i++;
@@ -190,8 +192,12 @@ const struct interp_inst *interp_block(struct interp_warp *w, const struct inter
 		g->mask |= w->mask;
 	} else {
 		g = &w->groups[w->ngroups++];
-		*g = (struct interp_group){ .frame = w->frame, .mask = w->mask, .seg = in->seg,
-					    .members = members, .kind = kind, .in = in };
+		*g = (struct interp_group){ .frame = w->frame,
+					    .mask = w->mask,
+					    .seg = in->seg,
+					    .members = members,
+					    .kind = kind,
+					    .in = in };
 	}
 	if (kind == WAIT_BAR)
 		g->id = members;
@@ -545,7 +551,8 @@ const struct interp_inst *interp_op_switch(struct interp_warp *w, const struct i
 /* ---- the warp ------------------------------------------------------------------------------- */
 
 const struct interp_inst *interp_fault(struct interp_warp *w, const struct interp_inst *in,
-				       uint32_t error, int lane, uint64_t address, const char *fmt, ...)
+				       uint32_t error, int lane, uint64_t address, const char *fmt,
+				       ...)
 {
 	char text[160];
 	va_list ap;

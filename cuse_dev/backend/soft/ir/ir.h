@@ -76,7 +76,7 @@ enum ir_type {
 #define X(NAME, text, bits, class) IR_##NAME,
 	IR_TYPES(X)
 #undef X
-	IR_TYPE_COUNT
+		IR_TYPE_COUNT
 };
 
 enum ir_op {
@@ -100,36 +100,69 @@ enum ir_space {
 enum ir_round {
 	IR_RN, /* nearest even, the default of float */
 	IR_RZ,
-	IR_RM, /* to -inf */
-	IR_RP, /* to +inf */
-	IR_RNA, /* nearest, ties away */
-	IR_RS, /* stochastic */
+	IR_RM,	   /* to -inf */
+	IR_RP,	   /* to +inf */
+	IR_RNA,	   /* nearest, ties away */
+	IR_RS,	   /* stochastic */
 	IR_APPROX, /* .approx and .full */
 };
 
 /* Comparisons; the ..U ones are true if either operand is NaN. Signedness comes from the type. */
 enum ir_cmp {
-	IR_EQ, IR_NE, IR_LT, IR_LE, IR_GT, IR_GE,
-	IR_EQU, IR_NEU, IR_LTU, IR_LEU, IR_GTU, IR_GEU,
-	IR_NUM, IR_NAN,
+	IR_EQ,
+	IR_NE,
+	IR_LT,
+	IR_LE,
+	IR_GT,
+	IR_GE,
+	IR_EQU,
+	IR_NEU,
+	IR_LTU,
+	IR_LEU,
+	IR_GTU,
+	IR_GEU,
+	IR_NUM,
+	IR_NAN,
 };
 
 enum ir_bool { IR_BOOL_NONE, IR_BOOL_AND, IR_BOOL_OR, IR_BOOL_XOR };
 
 enum ir_atom {
-	IR_ATOM_ADD, IR_ATOM_MIN, IR_ATOM_MAX, IR_ATOM_AND, IR_ATOM_OR, IR_ATOM_XOR,
-	IR_ATOM_EXCH, IR_ATOM_CAS, IR_ATOM_INC, IR_ATOM_DEC,
+	IR_ATOM_ADD,
+	IR_ATOM_MIN,
+	IR_ATOM_MAX,
+	IR_ATOM_AND,
+	IR_ATOM_OR,
+	IR_ATOM_XOR,
+	IR_ATOM_EXCH,
+	IR_ATOM_CAS,
+	IR_ATOM_INC,
+	IR_ATOM_DEC,
 };
 
-enum ir_sem { IR_SEM_WEAK, IR_SEM_VOLATILE, IR_SEM_RELAXED, IR_SEM_ACQUIRE, IR_SEM_RELEASE,
-	      IR_SEM_ACQ_REL, IR_SEM_SC };
+enum ir_sem {
+	IR_SEM_WEAK,
+	IR_SEM_VOLATILE,
+	IR_SEM_RELAXED,
+	IR_SEM_ACQUIRE,
+	IR_SEM_RELEASE,
+	IR_SEM_ACQ_REL,
+	IR_SEM_SC
+};
 enum ir_scope { IR_SCOPE_CTA, IR_SCOPE_CLUSTER, IR_SCOPE_GPU, IR_SCOPE_SYS };
 
 enum ir_vote { IR_VOTE_ALL, IR_VOTE_ANY, IR_VOTE_UNI, IR_VOTE_BALLOT };
 enum ir_shfl { IR_SHFL_UP, IR_SHFL_DOWN, IR_SHFL_BFLY, IR_SHFL_IDX };
 enum ir_bar { IR_BAR_SYNC, IR_BAR_ARRIVE, IR_BAR_RED_POPC, IR_BAR_RED_AND, IR_BAR_RED_OR };
-enum ir_prmt { IR_PRMT_DEFAULT, IR_PRMT_F4E, IR_PRMT_B4E, IR_PRMT_RC8, IR_PRMT_ECL, IR_PRMT_ECR,
-	       IR_PRMT_RC16 };
+enum ir_prmt {
+	IR_PRMT_DEFAULT,
+	IR_PRMT_F4E,
+	IR_PRMT_B4E,
+	IR_PRMT_RC8,
+	IR_PRMT_ECL,
+	IR_PRMT_ECR,
+	IR_PRMT_RC16
+};
 
 /* Special registers (PTX ISA, section 10).   X(NAME, text, type) */
 /* clang-format off */
@@ -171,7 +204,7 @@ enum ir_sreg {
 #define X(NAME, text, type) IR_SREG_##NAME,
 	IR_SREGS(X)
 #undef X
-	IR_SREG_COUNT
+		IR_SREG_COUNT
 };
 
 /* Functions that CUDA device code expects from the driver. */
@@ -199,9 +232,10 @@ struct ir_slot {
 
 /** What does not fit the common struct: CALL, SWITCH. */
 struct ir_aux {
-	uint32_t count;	      /* SWITCH: targets; CALL*: arguments */
-	uint32_t *targets;    /* SWITCH: block indices */
-	struct ir_slot *args; /* CALL*: pieces of the caller's frame, copied to the callee's params */
+	uint32_t count;	   /* SWITCH: targets; CALL*: arguments */
+	uint32_t *targets; /* SWITCH: block indices */
+	struct ir_slot
+		*args; /* CALL*: pieces of the caller's frame, copied to the callee's params */
 	uint32_t nrets;
 	struct ir_slot *rets; /* CALL*: pieces of the caller's frame that receive the results */
 	uint32_t func;	      /* CALL: index into ir_unit.funcs; CALL_BUILTIN: enum ir_builtin */
@@ -214,9 +248,9 @@ struct ir_aux {
  * nothing. Fields that an operation does not use are 0.
  */
 struct ir_inst {
-	uint16_t op;	/* enum ir_op */
-	uint8_t type;	/* enum ir_type: of the operation; for LD/ST/ATOM of the memory */
-	uint8_t type2;	/* CVT, SET, SLCT: source type; LD: type of the result registers */
+	uint16_t op;   /* enum ir_op */
+	uint8_t type;  /* enum ir_type: of the operation; for LD/ST/ATOM of the memory */
+	uint8_t type2; /* CVT, SET, SLCT: source type; LD: type of the result registers */
 	uint8_t nd, ns;
 	uint8_t round;	/* enum ir_round */
 	uint8_t cmp;	/* enum ir_cmp */
@@ -226,8 +260,8 @@ struct ir_inst {
 	uint8_t sem;	/* enum ir_sem */
 	uint8_t scope;	/* enum ir_scope */
 	bool ftz, sat, nan, relu, xorsign, guard_not, integer_round, sync;
-	int32_t guard;	/* predicate register, or -1 */
-	int64_t offset; /* LD, ST, ATOM, RED: added to the address; else see ir_op.def */
+	int32_t guard;	       /* predicate register, or -1 */
+	int64_t offset;	       /* LD, ST, ATOM, RED: added to the address; else see ir_op.def */
 	uint32_t line, column; /* in the PTX text */
 	struct ir_operand *opnd;
 	struct ir_aux *aux; /* or NULL */
@@ -248,7 +282,7 @@ struct ir_block {
 	uint32_t count;
 	uint8_t term; /* enum ir_term */
 	bool pred_not;
-	bool uniform; /* .uni: all running lanes agree */
+	bool uniform;  /* .uni: all running lanes agree */
 	uint32_t pred; /* BRANCH: predicate register; SWITCH: u32 index register */
 	uint32_t target[2];
 	struct ir_aux *aux; /* SWITCH */
@@ -267,7 +301,7 @@ struct ir_func {
 	uint32_t nregs;
 	struct ir_block *blocks; /* [0] is the entry */
 	uint32_t nblocks;
-	uint32_t frame_bytes; /* of local memory, multiple of 16: params, locals, arguments */
+	uint32_t frame_bytes;	/* of local memory, multiple of 16: params, locals, arguments */
 	struct ir_slot *params; /* of a device function, in its own frame */
 	uint32_t nparams;
 	struct ir_slot *rets;

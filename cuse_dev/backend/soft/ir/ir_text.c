@@ -36,7 +36,7 @@ static const char *const spaces[] = { "generic", "global", "const", "shared",
 static const char *const sems[] = { "weak",    "volatile", "relaxed", "acquire",
 				    "release", "acq_rel",  "sc",      NULL };
 static const char *const scopes[] = { "cta", "cluster", "gpu", "sys", NULL };
-static const char *const atoms[] = { "add", "min", "max", "and", "or", "xor",
+static const char *const atoms[] = { "add",  "min", "max", "and", "or", "xor",
 				     "exch", "cas", "inc", "dec", NULL };
 static const char *const votes[] = { "all", "any", "uni", "ballot", NULL };
 static const char *const shfls[] = { "up", "down", "bfly", "idx", NULL };
@@ -44,10 +44,12 @@ static const char *const bars[] = { "sync", "arrive", "red.popc", "red.and", "re
 static const char *const prmts[] = { "default", "f4e", "b4e", "rc8", "ecl", "ecr", "rc16", NULL };
 
 #define ENUM_FIELDS(X)                                                                             \
-	X(round, rounds) X(cmp, cmps) X(boolop, bools) X(space, spaces) X(sem, sems) X(scope, scopes)
+	X(round, rounds)                                                                           \
+	X(cmp, cmps) X(boolop, bools) X(space, spaces) X(sem, sems) X(scope, scopes)
 #define FLAG_FIELDS(X)                                                                             \
-	X(ftz, "ftz") X(sat, "sat") X(nan, "nan") X(relu, "relu") X(xorsign, "xorsign")            \
-	X(integer_round, "int") X(sync, "sync")
+	X(ftz, "ftz")                                                                              \
+	X(sat, "sat") X(nan, "nan") X(relu, "relu") X(xorsign, "xorsign") X(integer_round, "int")  \
+		X(sync, "sync")
 
 static const char *const *sub_names(uint16_t op)
 {
@@ -139,7 +141,9 @@ static void print_inst(FILE *f, const struct ir_inst *in)
 		fprintf(f, " sub=%s", ir_sreg_text(in->sub));
 	else
 		print_enum(f, "sub", in->sub, sub_names(in->op));
-#define X(field, text) if (in->field) fprintf(f, " " text);
+#define X(field, text)                                                                             \
+	if (in->field)                                                                             \
+		fprintf(f, " " text);
 	FLAG_FIELDS(X)
 #undef X
 	if (in->offset)
@@ -378,7 +382,8 @@ static void next(struct reader *r)
 	r->tok_column = (uint32_t)(r->p - r->line_start) + 1;
 	if (!*r->p) {
 		r->tok = TOK_END;
-	} else if (isdigit((unsigned char)*r->p) || (*r->p == '-' && isdigit((unsigned char)r->p[1]))) {
+	} else if (isdigit((unsigned char)*r->p) ||
+		   (*r->p == '-' && isdigit((unsigned char)r->p[1]))) {
 		lex_number(r);
 	} else if (*r->p == '"') {
 		lex_string(r);
@@ -825,9 +830,12 @@ static void read_unit(struct reader *r, struct ir_unit *u)
 int ir_read(const char *text, struct base_arena *arena, struct ir_unit **ret_unit, char *err,
 	    size_t err_bytes)
 {
-	struct reader r = {
-		.arena = arena, .p = text, .line_start = text, .line = 1, .err = err, .err_bytes = err_bytes
-	};
+	struct reader r = { .arena = arena,
+			    .p = text,
+			    .line_start = text,
+			    .line = 1,
+			    .err = err,
+			    .err_bytes = err_bytes };
 	struct ir_unit *u = take(&r, sizeof(*u));
 
 	if (!u)

@@ -39,9 +39,10 @@ __attribute__((format(printf, 2, 3))) static int bad(struct verify *v, const cha
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (v->err_bytes)
-		snprintf(v->err, v->err_bytes, "%u:%u: %s, block %u%s%s: %s", v->in ? v->in->line : 0,
-			 v->in ? v->in->column : 0, v->func && v->func->name ? v->func->name : "unit",
-			 v->block, v->in ? ", " : "", v->in ? ir_op_text(v->in->op) : "", text);
+		snprintf(v->err, v->err_bytes, "%u:%u: %s, block %u%s%s: %s",
+			 v->in ? v->in->line : 0, v->in ? v->in->column : 0,
+			 v->func && v->func->name ? v->func->name : "unit", v->block,
+			 v->in ? ", " : "", v->in ? ir_op_text(v->in->op) : "", text);
 	return -EINVAL;
 }
 
@@ -191,7 +192,8 @@ static int check_reg(struct verify *v, uint32_t reg, uint32_t bits, const char *
 		return bad(v, "%s %u: no register %u", what, i, reg);
 	have = ir_type_bits(v->func->regs[reg].type);
 	if (bits != ANY_WIDTH && have != bits)
-		return bad(v, "%s %u: register %u is %u bits wide, %u wanted", what, i, reg, have, bits);
+		return bad(v, "%s %u: register %u is %u bits wide, %u wanted", what, i, reg, have,
+			   bits);
 	if (bits == ANY_WIDTH && have == 1 && v->in->op != IR_OP_UNSUPPORTED)
 		return bad(v, "%s %u: a predicate where a value is wanted", what, i);
 	return 0;
@@ -353,8 +355,8 @@ static int check_func(struct verify *v)
 	if (!f->nblocks)
 		return bad(v, "no blocks");
 	for (uint32_t i = 0; i < f->nregs; i++)
-		if (f->regs[i].type != IR_PRED && (ir_type_bits(f->regs[i].type) < 16 ||
-						   ir_type_bits(f->regs[i].type) > 128))
+		if (f->regs[i].type != IR_PRED &&
+		    (ir_type_bits(f->regs[i].type) < 16 || ir_type_bits(f->regs[i].type) > 128))
 			return bad(v, "register %u has no width", i);
 	r = check_slots(v, f->params, f->nparams, "parameter");
 	if (r == 0)

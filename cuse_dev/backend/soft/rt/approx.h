@@ -54,7 +54,8 @@ APPROX_FN float approx_ex2(float x, bool ftz)
 	p = p * f + 6.931471825e-01f;
 	p = p * f + 1.0f;
 	/* In two steps, so that subnormal results are reached and rounded once. */
-	return approx_finish(p * approx_power_of_2(half) * approx_power_of_2(i - half), x != x, ftz);
+	return approx_finish(p * approx_power_of_2(half) * approx_power_of_2(i - half), x != x,
+			     ftz);
 }
 
 APPROX_FN float approx_lg2(float x, bool ftz)

@@ -80,12 +80,14 @@ static int eval_testp(const struct ir_inst *in, const struct rt_value *src, stru
 	default:
 		return -ENOTSUP;
 	}
+	/* clang-format on */
 	dst[0] = (struct rt_value){ .lo = p };
 	return 0;
 }
 
 int rt_eval(const struct ir_inst *in, const struct rt_value *src, struct rt_value *dst)
 {
+	/* clang-format off */
 	switch ((enum ir_op)in->op) {
 	case IR_OP_ADD: case IR_OP_SUB: case IR_OP_MUL: case IR_OP_MUL_HI: case IR_OP_MAD:
 	case IR_OP_MAD_HI: case IR_OP_MUL24_LO: case IR_OP_MUL24_HI: case IR_OP_MAD24_LO:

@@ -19,7 +19,10 @@ static uint64_t lop3(uint64_t a, uint64_t b, uint64_t c, uint32_t table)
 
 static bool bool_op(uint32_t op, bool a, bool b)
 {
-	return op == IR_BOOL_AND ? a && b : op == IR_BOOL_OR ? a || b : op == IR_BOOL_XOR ? a != b : a;
+	return op == IR_BOOL_AND   ? a && b
+	       : op == IR_BOOL_OR  ? a || b
+	       : op == IR_BOOL_XOR ? a != b
+				   : a;
 }
 
 /* shf: 64 bits hi:lo, shifted by 0 .. 32 */
@@ -245,9 +248,8 @@ int rt_bits(const struct ir_inst *in, const struct rt_value *src, struct rt_valu
 	case IR_OP_LOP3P:
 		d = lop3(a, b, c, (uint32_t)src[3].lo);
 		if (in->op == IR_OP_LOP3P)
-			dst[1] = (struct rt_value){
-				.lo = bool_op(in->boolop, rt_zext(d, bits) != 0, src[4].lo & 1)
-			};
+			dst[1] = (struct rt_value){ .lo = bool_op(in->boolop, rt_zext(d, bits) != 0,
+								  src[4].lo & 1) };
 		break;
 	case IR_OP_SHL:
 	case IR_OP_SHR:

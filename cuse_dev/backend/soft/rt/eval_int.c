@@ -114,8 +114,8 @@ static struct rt_value wide_result(enum ir_type t, rt_u128 v)
 
 	if (bits == 128)
 		return value128(v);
-	return (struct rt_value){ .lo = ir_type_signed(t) ? (uint64_t)rt_sext((uint64_t)v, bits) :
-							    rt_zext((uint64_t)v, bits) };
+	return (struct rt_value){ .lo = ir_type_signed(t) ? (uint64_t)rt_sext((uint64_t)v, bits)
+							  : rt_zext((uint64_t)v, bits) };
 }
 
 int rt_int_wide(const struct ir_inst *in, const struct rt_value *src, struct rt_value *dst)

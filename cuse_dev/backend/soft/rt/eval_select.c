@@ -64,14 +64,17 @@ static int relation(const struct ir_inst *in, enum ir_type t, uint64_t a, uint64
 
 static bool combine(uint32_t boolop, bool p, bool c)
 {
-	return boolop == IR_BOOL_AND ? p && c : boolop == IR_BOOL_OR ? p || c :
-	       boolop == IR_BOOL_XOR ? p != c : p;
+	return boolop == IR_BOOL_AND   ? p && c
+	       : boolop == IR_BOOL_OR  ? p || c
+	       : boolop == IR_BOOL_XOR ? p != c
+				       : p;
 }
 
 /*
  * Compares the elements of type t in a and b: ret_p[i] for each, before .BoolOp.
  */
-static int compare(const struct ir_inst *in, enum ir_type t, const struct rt_value *src, bool *ret_p)
+static int compare(const struct ir_inst *in, enum ir_type t, const struct rt_value *src,
+		   bool *ret_p)
 {
 	enum ir_type e = rt_element(t);
 	uint32_t bits = ir_type_bits(e), total = ir_type_bits(t), rel;

@@ -20,22 +20,22 @@
 #include <string.h>
 #include <time.h>
 
-#define HEAP_MAGIC	0x70616568757067ull
-#define HEAP_BROKEN	0xdeadull /* in place of the magic: nothing more is given out */
-#define HEAP_TAG	16u	/* bytes of a tag */
-#define HEAP_MIN_BLOCK	32u	/* tag and two links */
-#define HEAP_SUB_BITS	2	/* four classes per power of two */
-#define HEAP_BINS	192
-#define HEAP_WALK	64	/* blocks of one class looked at */
-#define HEAP_LOCK_NS	2000000000ull /* a lock that is held longer was overwritten */
+#define HEAP_MAGIC     0x70616568757067ull
+#define HEAP_BROKEN    0xdeadull /* in place of the magic: nothing more is given out */
+#define HEAP_TAG       16u	 /* bytes of a tag */
+#define HEAP_MIN_BLOCK 32u	 /* tag and two links */
+#define HEAP_SUB_BITS  2	 /* four classes per power of two */
+#define HEAP_BINS      192
+#define HEAP_WALK      64	     /* blocks of one class looked at */
+#define HEAP_LOCK_NS   2000000000ull /* a lock that is held longer was overwritten */
 
 struct heap_head {
 	uint64_t magic;
 	uint32_t lock;
 	uint32_t pad;
-	uint64_t end;			 /* offset of the end mark */
-	uint64_t map[HEAP_BINS / 64];	 /* which bins may have blocks */
-	uint64_t bin[HEAP_BINS];	 /* offset of the first free block, 0 none */
+	uint64_t end;		      /* offset of the end mark */
+	uint64_t map[HEAP_BINS / 64]; /* which bins may have blocks */
+	uint64_t bin[HEAP_BINS];      /* offset of the first free block, 0 none */
 };
 
 struct heap_tag {

@@ -38,9 +38,9 @@ struct text_out {
 /* One conversion specification. */
 struct spec {
 	char flags[8];
-	int width;	      /* 0: none */
-	int precision;	      /* -1: none */
-	int length;	      /* bytes of an integer: 1, 2, 4, 8 */
+	int width;     /* 0: none */
+	int precision; /* -1: none */
+	int length;    /* bytes of an integer: 1, 2, 4, 8 */
 	char conv;
 };
 
@@ -249,12 +249,25 @@ static int convert(const struct spec *s, struct args_in *a, struct text_out *o)
 	case '%':
 		out_bytes(o, "%", 1);
 		return 0;
-	case 'd': case 'i': case 'o': case 'u': case 'x': case 'X':
+	case 'd':
+	case 'i':
+	case 'o':
+	case 'u':
+	case 'x':
+	case 'X':
 		r = arg_next(a, s->length == 8 ? 8 : 4, &v);
 		if (r == 0)
 			convert_number(s, narrow(v, s->length, strchr("di", s->conv)), o);
 		return r;
-	case 'p': case 'f': case 'F': case 'e': case 'E': case 'g': case 'G': case 'a': case 'A':
+	case 'p':
+	case 'f':
+	case 'F':
+	case 'e':
+	case 'E':
+	case 'g':
+	case 'G':
+	case 'a':
+	case 'A':
 		r = arg_next(a, 8, &v);
 		if (r == 0)
 			convert_number(s, v, o);

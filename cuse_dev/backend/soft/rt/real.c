@@ -75,8 +75,8 @@ static uint32_t top_bit(rt_u128 v)
 {
 	uint64_t high = (uint64_t)(v >> 64);
 
-	return high ? 127 - (uint32_t)__builtin_clzll(high) :
-		      63 - (uint32_t)__builtin_clzll((uint64_t)v);
+	return high ? 127 - (uint32_t)__builtin_clzll(high)
+		    : 63 - (uint32_t)__builtin_clzll((uint64_t)v);
 }
 
 static rt_u128 shift_right_sticky(rt_u128 v, uint32_t n)

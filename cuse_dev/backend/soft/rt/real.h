@@ -35,11 +35,11 @@ struct rt_real {
  * struct rt_format - one float format; the packed types of ir.h mean their element
  */
 struct rt_format {
-	uint8_t bits;	  /* of storage */
+	uint8_t bits; /* of storage */
 	uint8_t exp_bits, man_bits;
-	uint8_t shift;	  /* low bits of storage that are always zero (tf32) */
-	bool inf;	  /* has infinities, and NaNs with any mantissa */
-	bool nan;	  /* has a NaN at all */
+	uint8_t shift;	   /* low bits of storage that are always zero (tf32) */
+	bool inf;	   /* has infinities, and NaNs with any mantissa */
+	bool nan;	   /* has a NaN at all */
 	uint64_t nan_bits; /* the canonical NaN; without one, what NaN becomes */
 };
 

@@ -20,8 +20,8 @@ static uint32_t counted(const struct simt_block *b, const struct simt_barrier *b
 
 		if (!bar->arrived[i])
 			continue;
-		sum += (alive & ~bar->arrived[i]) ? (uint32_t)__builtin_popcount(bar->arrived[i]) :
-						    SIMT_LANES;
+		sum += (alive & ~bar->arrived[i]) ? (uint32_t)__builtin_popcount(bar->arrived[i])
+						  : SIMT_LANES;
 	}
 	return sum;
 }
@@ -46,8 +46,8 @@ static void complete(struct simt_block *b, uint32_t id)
 	b->used_bars &= ~(1u << id);
 }
 
-void simt_barrier_arrive(struct simt_warp *w, uint32_t id, uint32_t count, uint32_t lanes, bool wait,
-			 uint32_t pred_lanes)
+void simt_barrier_arrive(struct simt_warp *w, uint32_t id, uint32_t count, uint32_t lanes,
+			 bool wait, uint32_t pred_lanes)
 {
 	struct simt_block *b = w->block;
 	struct simt_barrier *bar = &b->bar[id];

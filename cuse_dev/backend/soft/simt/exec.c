@@ -70,7 +70,8 @@ static int warp_local(struct simt_warp *w, uint32_t bytes)
 	w->local_stride = stride;
 	if (want <= w->local_cap)
 		return 0;
-	p = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	if (w->local)
@@ -137,7 +138,8 @@ static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, ui
 	if (!b)
 		return NULL;
 	if (b->shared_cap < g->shared_bytes) {
-		size_t cap = ((size_t)g->shared_bytes + SHARED_PAD + SHARED_ALIGN - 1) & -(size_t)SHARED_ALIGN;
+		size_t cap = ((size_t)g->shared_bytes + SHARED_PAD + SHARED_ALIGN - 1) &
+			     -(size_t)SHARED_ALIGN;
 
 		free(b->shared);
 		b->shared = aligned_alloc(SHARED_ALIGN, cap);
@@ -181,9 +183,10 @@ static void deadlock(struct simt_block *b)
 		uint32_t alive = w ? w->lanes & ~w->exited : 0;
 
 		if (alive) {
-			simt_fault(w, 719, __builtin_ctz(alive), 0, 0,
-				   "deadlock: all threads of the block wait at barriers that cannot "
-				   "complete");
+			simt_fault(
+				w, 719, __builtin_ctz(alive), 0, 0,
+				"deadlock: all threads of the block wait at barriers that cannot "
+				"complete");
 			return;
 		}
 	}

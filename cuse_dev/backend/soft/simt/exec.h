@@ -9,12 +9,12 @@
 
 /** struct simt_exec - used by one thread at a time */
 struct simt_exec {
-	const struct simt_tier *tier;	  /* of the warps in the free list */
+	const struct simt_tier *tier; /* of the warps in the free list */
 	struct simt_warp *free_warps;
 	struct simt_block *free_blocks;
-	struct simt_block *live;	  /* blocks that have started, in order */
+	struct simt_block *live; /* blocks that have started, in order */
 	uint32_t nlive;
-	struct simt_exec *next;		  /* free list of the device */
+	struct simt_exec *next; /* free list of the device */
 };
 
 struct simt_exec *simt_exec_create(void);

@@ -260,8 +260,12 @@ uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const 
 		     const struct backend_launch *l, struct backend_fault *ret_fault)
 {
 	struct simt_grid g = {
-		.code = code, .launch = l, .dev = &d->dev, .name = name,
-		.window_base = d->dev.window_base, .window_size = d->dev.window_size,
+		.code = code,
+		.launch = l,
+		.dev = &d->dev,
+		.name = name,
+		.window_base = d->dev.window_base,
+		.window_size = d->dev.window_size,
 		.params = l->params,
 		.shared_bytes = code->shared_bytes + l->dynamic_shared,
 		.local_bytes = local_bytes(code, l),
@@ -275,9 +279,10 @@ uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const 
 	struct simt_exec *x;
 
 	/* The caller has checked the launch against the kernel; what follows relies on it. */
-	if (!threads || threads > SIMT_LANES * SIMT_MAX_WARPS || l->param_bytes < code->param_bytes) {
-		snprintf(g.fault.what, sizeof(g.fault.what), "%.80s: block or parameters do not fit",
-			 name ? name : "kernel");
+	if (!threads || threads > SIMT_LANES * SIMT_MAX_WARPS ||
+	    l->param_bytes < code->param_bytes) {
+		snprintf(g.fault.what, sizeof(g.fault.what),
+			 "%.80s: block or parameters do not fit", name ? name : "kernel");
 		g.fault.error = 1; /* CUDA_ERROR_INVALID_VALUE */
 		if (ret_fault)
 			*ret_fault = g.fault;

@@ -47,11 +47,11 @@ struct simt_code {
 	const struct simt_tier *tier;
 	uint32_t shared_bytes; /* static */
 	uint32_t param_bytes;
-	uint32_t local_bytes;  /* deepest chain of frames without recursion */
-	uint32_t registers;    /* 32-bit, per thread */
-	uint32_t insts;	       /* a measure of work */
-	bool recursive;	       /* or indirect calls: stack_bytes of the launch counts */
-	bool uses_local;       /* wants local memory at all */
+	uint32_t local_bytes; /* deepest chain of frames without recursion */
+	uint32_t registers;   /* 32-bit, per thread */
+	uint32_t insts;	      /* a measure of work */
+	bool recursive;	      /* or indirect calls: stack_bytes of the launch counts */
+	bool uses_local;      /* wants local memory at all */
 	bool has_loops;
 };
 
@@ -71,7 +71,7 @@ struct simt_grid {
 	uint64_t id;
 	struct {
 		uint32_t size, barrier;
-	} workspace; /* of cooperative groups; written by device code */
+	} workspace;	      /* of cooperative groups; written by device code */
 	uint64_t next_block;  /* atomic */
 	uint32_t stop;	      /* atomic: a fault or a cancel; polled in loops */
 	uint32_t fault_taken; /* atomic: who sets it first writes fault */
@@ -94,9 +94,9 @@ struct simt_block {
 	uint8_t *shared;
 	size_t shared_cap;
 	uint32_t nwarps;
-	uint32_t live;	   /* lanes that have not ended */
-	uint32_t done;	   /* warps that have ended */
-	uint32_t used_bars; /* bit per barrier that holds something */
+	uint32_t live;				 /* lanes that have not ended */
+	uint32_t done;				 /* warps that have ended */
+	uint32_t used_bars;			 /* bit per barrier that holds something */
 	struct simt_warp *warps[SIMT_MAX_WARPS]; /* NULL: not started or ended */
 	uint8_t state[SIMT_MAX_WARPS];
 	struct simt_barrier bar[SIMT_BARRIERS];
@@ -112,7 +112,7 @@ struct simt_warp {
 	uint32_t exited;   /* of those, ended */
 	uint32_t released; /* lanes that a barrier has let go; the tier takes them */
 	uint32_t release_value[SIMT_BARRIERS]; /* popc of the predicates; bit 31: all were true */
-	uint8_t *local;	   /* lane i at local + i * local_stride */
+	uint8_t *local;			       /* lane i at local + i * local_stride */
 	size_t local_stride;
 	size_t local_cap;
 	struct simt_warp *next; /* free list */
@@ -128,8 +128,8 @@ struct simt_warp {
  * @count: threads, 0 for all that live. @wait: the lanes sleep until it completes. When it
  * completes, released and release_value of all sleeping warps are set, this one's included.
  */
-void simt_barrier_arrive(struct simt_warp *w, uint32_t id, uint32_t count, uint32_t lanes, bool wait,
-			 uint32_t pred_lanes);
+void simt_barrier_arrive(struct simt_warp *w, uint32_t id, uint32_t count, uint32_t lanes,
+			 bool wait, uint32_t pred_lanes);
 /** simt_barrier_exit() - lanes have ended: that may complete barriers. Updates exited and live. */
 void simt_barrier_exit(struct simt_warp *w, uint32_t lanes);
 

@@ -8,35 +8,35 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
-#define LIMIT_SESSIONS		 4096	 /* open files in the daemon */
-#define LIMIT_PROCESSES		 1024	 /* client processes with sessions */
-#define LIMIT_SESSIONS_PER_PROC	 256	 /* open files of one process */
-#define LIMIT_PENDING_PER_PROC	 256	 /* relayed requests without a reply */
-#define LIMIT_BULK_WAITING	 64	 /* pread/pwrite of one process that wait for a bounce slot */
-#define LIMIT_CONTEXTS		 128	 /* per client process */
-#define LIMIT_STREAMS		 512	 /* per client process */
-#define LIMIT_MODULES		 16384	 /* per client process */
-#define LIMIT_FUNCTIONS		 262144	 /* handles per client process */
-#define LIMIT_BLOBS		 256	 /* per client process */
+#define LIMIT_SESSIONS		 4096  /* open files in the daemon */
+#define LIMIT_PROCESSES		 1024  /* client processes with sessions */
+#define LIMIT_SESSIONS_PER_PROC	 256   /* open files of one process */
+#define LIMIT_PENDING_PER_PROC	 256   /* relayed requests without a reply */
+#define LIMIT_BULK_WAITING	 64    /* pread/pwrite of one process that wait for a bounce slot */
+#define LIMIT_CONTEXTS		 128   /* per client process */
+#define LIMIT_STREAMS		 512   /* per client process */
+#define LIMIT_MODULES		 16384 /* per client process */
+#define LIMIT_FUNCTIONS		 262144 /* handles per client process */
+#define LIMIT_BLOBS		 256	/* per client process */
 #define LIMIT_BLOB_BYTES	 (4ull << 30)
-#define LIMIT_ALLOCATIONS	 1048576 /* per client process */
-#define LIMIT_RESERVATIONS	 65536	 /* per client process */
-#define LIMIT_PHYS		 262144	 /* per client process */
-#define LIMIT_MAPPINGS		 262144	 /* per client process */
+#define LIMIT_ALLOCATIONS	 1048576    /* per client process */
+#define LIMIT_RESERVATIONS	 65536	    /* per client process */
+#define LIMIT_PHYS		 262144	    /* per client process */
+#define LIMIT_MAPPINGS		 262144	    /* per client process */
 #define LIMIT_CONSOLE_BYTES	 (1u << 20) /* default printf FIFO per context */
 #define LIMIT_CONSOLE_BYTES_MAX	 (64u << 20)
 #define LIMIT_STACK_BYTES_MAX	 (256u << 10) /* per thread */
-#define LIMIT_KERNEL_PARAM_BYTES 32764 /* CUDA 12.1 and later */
+#define LIMIT_KERNEL_PARAM_BYTES 32764	      /* CUDA 12.1 and later */
 #define LIMIT_JIT_LOG_BYTES	 4096
-#define LIMIT_PTX_BYTES		 (1u << 30)  /* text of one module, decompressed */
-#define LIMIT_PTX_MODULE_ARENA	 (512u << 20) /* index of one module */
+#define LIMIT_PTX_BYTES		 (1u << 30)    /* text of one module, decompressed */
+#define LIMIT_PTX_MODULE_ARENA	 (512u << 20)  /* index of one module */
 #define LIMIT_PTX_UNIT_ARENA	 (2048u << 20) /* one kernel's tree and IR */
-#define LIMIT_PTX_SYMBOLS	 1048576 /* variables and functions of a module */
-#define LIMIT_PTX_REGISTERS	 1048576 /* of one function */
-#define LIMIT_PTX_NESTING	 64	 /* braces, initialisers, expressions */
-#define LIMIT_PTX_MODIFIERS	 24	 /* of one instruction */
-#define LIMIT_PTX_OPERANDS	 1024	 /* in one list */
-#define LIMIT_PTX_UNIT_FUNCS	 16384	 /* functions that one kernel can reach */
-#define LIMIT_PTX_VARIABLE_BYTES (1ull << 40) /* one variable */
+#define LIMIT_PTX_SYMBOLS	 1048576       /* variables and functions of a module */
+#define LIMIT_PTX_REGISTERS	 1048576       /* of one function */
+#define LIMIT_PTX_NESTING	 64	       /* braces, initialisers, expressions */
+#define LIMIT_PTX_MODIFIERS	 24	       /* of one instruction */
+#define LIMIT_PTX_OPERANDS	 1024	       /* in one list */
+#define LIMIT_PTX_UNIT_FUNCS	 16384	       /* functions that one kernel can reach */
+#define LIMIT_PTX_VARIABLE_BYTES (1ull << 40)  /* one variable */
 
 #endif

@@ -8,7 +8,13 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-enum log_level { LOG_L_ERROR = 3, LOG_L_WARN = 4, LOG_L_NOTICE = 5, LOG_L_INFO = 6, LOG_L_DEBUG = 7 };
+enum log_level {
+	LOG_L_ERROR = 3,
+	LOG_L_WARN = 4,
+	LOG_L_NOTICE = 5,
+	LOG_L_INFO = 6,
+	LOG_L_DEBUG = 7
+};
 
 /** log_init() - @name stands in front of each line; @level: the most talkative one to print. */
 void log_init(const char *name, enum log_level level);

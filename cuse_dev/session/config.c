@@ -397,9 +397,10 @@ static char *next_line(char *buf, int size, void *stream)
 			cut = true;
 	}
 	if (cut) {
-		log_error("%s:%u: longer than %d bytes; a list may go on in the next line, behind a "
-			  "blank",
-			  rd->path, rd->line, size - 1);
+		log_error(
+			"%s:%u: longer than %d bytes; a list may go on in the next line, behind a "
+			"blank",
+			rd->path, rd->line, size - 1);
 		rd->error = -EINVAL;
 		strcpy(buf, "\n");
 	}

@@ -26,12 +26,12 @@
 #define WIRE_BOUNCE_BYTES (1u << 20) /* per slot; the largest FUSE request */
 
 enum wire_kind {
-	WIRE_INIT = 1, /* front→worker: struct wire_init + fds; first message, answered when ready */
+	WIRE_INIT = 1, /* front→worker: struct wire_init + fds; comes first, answered if ready */
 	WIRE_CALL,     /* front→worker: op = VGPU_OP_*, payload = its struct; fds as below */
-	WIRE_READ,     /* front→worker: payload = struct wire_bulk; bytes end up in the bounce slot */
-	WIRE_WRITE,    /* front→worker: payload = struct wire_bulk; bytes are in the bounce slot */
-	WIRE_CANCEL,   /* front→worker: tag of a request whose client got a signal; no reply itself */
-	WIRE_REPLY,    /* worker→front: status, payload = the struct to hand back */
+	WIRE_READ, /* front→worker: payload = struct wire_bulk; bytes end up in the bounce slot */
+	WIRE_WRITE, /* front→worker: payload = struct wire_bulk; bytes are in the bounce slot */
+	WIRE_CANCEL, /* front→worker: tag of a request whose client got a signal; no reply itself */
+	WIRE_REPLY, /* worker→front: status, payload = the struct to hand back */
 };
 
 /**
@@ -41,14 +41,14 @@ enum wire_kind {
  * the front attaches the descriptor it opened and checked; the worker ignores the number inside.
  */
 struct wire_msg {
-	uint32_t kind;	  /* enum wire_kind */
-	uint32_t op;	  /* VGPU_OP_* for WIRE_CALL */
-	uint64_t tag;	  /* chosen by the front, unique among pending requests of this worker */
-	uint32_t device;  /* index of the node it came through */
-	int32_t status;	  /* reply: 0 or negative errno; WIRE_READ/WRITE: bytes moved or -errno */
+	uint32_t kind;	 /* enum wire_kind */
+	uint32_t op;	 /* VGPU_OP_* for WIRE_CALL */
+	uint64_t tag;	 /* chosen by the front, unique among pending requests of this worker */
+	uint32_t device; /* index of the node it came through */
+	int32_t status;	 /* reply: 0 or negative errno; WIRE_READ/WRITE: bytes moved or -errno */
 	uint32_t payload_bytes;
-	uint32_t fds;	  /* descriptors attached */
-	int64_t charge;	  /* reply: bytes of device memory now more (+) or less (-) backed on
+	uint32_t fds;	/* descriptors attached */
+	int64_t charge; /* reply: bytes of device memory now more (+) or less (-) backed on
 			   * device; the front adds it to the client's account. Before it relays
 			   * MEM_ALLOC (kind DEVICE), PHYS_CREATE and MODULE_LOAD the front makes
 			   * sure that the wanted size, rounded up to 2 MiB, is free. */
@@ -68,8 +68,8 @@ struct wire_bulk {
 
 /** struct wire_device - what a worker must know of each device */
 struct wire_device {
-	char profile[32];     /* row of vdev/profile.def */
-	uint64_t mem_total;   /* bytes */
+	char profile[32];      /* row of vdev/profile.def */
+	uint64_t mem_total;    /* bytes */
 	uint64_t mem_reserved; /* bytes */
 };
 
@@ -80,9 +80,9 @@ struct wire_init {
 	uint64_t control_bytes; /* sizes of the memfds, 0 where there is none */
 	uint64_t host_bytes;
 	uint64_t device_bytes[VGPU_MAX_DEVICES];
-	uint32_t fd_mask;      /* WIRE_FD_* */
+	uint32_t fd_mask; /* WIRE_FD_* */
 	uint32_t device_count;
-	uint32_t threads;      /* compute threads, 0 = one per CPU allowed */
+	uint32_t threads; /* compute threads, 0 = one per CPU allowed */
 	uint32_t pad;
 	struct wire_device device[VGPU_MAX_DEVICES];
 };

@@ -22,9 +22,17 @@
 
 static const struct profile profiles[] = {
 #define PROFILE(col, prof, prod, major, minor, mem, reserved, pci, subsystem, unit)                \
-	{ .name = prof, .product = prod, .cc_major = major, .cc_minor = minor,                     \
-	  .mem_total = mem, .mem_reserved = reserved, .pci_ids = pci, .pci_subsystem = subsystem,  \
-	  .library_cc = LIBRARY_CC, .library_sonames = LIBRARY_SONAMES, .shared_unit = unit,       \
+	{ .name = prof,                                                                            \
+	  .product = prod,                                                                         \
+	  .cc_major = major,                                                                       \
+	  .cc_minor = minor,                                                                       \
+	  .mem_total = mem,                                                                        \
+	  .mem_reserved = reserved,                                                                \
+	  .pci_ids = pci,                                                                          \
+	  .pci_subsystem = subsystem,                                                              \
+	  .library_cc = LIBRARY_CC,                                                                \
+	  .library_sonames = LIBRARY_SONAMES,                                                      \
+	  .shared_unit = unit,                                                                     \
 	  .column = col },
 #include "cuse_dev/vdev/profile.def"
 };
@@ -156,7 +164,8 @@ void profile_sm_limits(const struct profile *p, struct profile_sm *ret_sm)
 		.regs = (uint32_t)a.value[PROFILE_ATTR_MAX_REGISTERS_PER_MULTIPROCESSOR],
 		.reg_unit = 256, /* these two are the same from cc 7.0 to 9.0 */
 		.warp_unit = 4,
-		.shared_bytes = (uint32_t)a.value[PROFILE_ATTR_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR],
+		.shared_bytes =
+			(uint32_t)a.value[PROFILE_ATTR_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR],
 		.shared_unit = p->shared_unit,
 		.shared_reserved = (uint32_t)a.value[PROFILE_ATTR_RESERVED_SHARED_MEMORY_PER_BLOCK],
 		.shared_max = (uint32_t)a.value[PROFILE_ATTR_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN],

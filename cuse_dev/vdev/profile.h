@@ -18,38 +18,38 @@
 
 /** What one multiprocessor can hold; the constants of NVIDIA's occupancy calculation. */
 struct profile_sm {
-	uint32_t max_warps;	   /* resident */
-	uint32_t max_blocks;	   /* resident */
-	uint32_t regs;		   /* 32-bit registers */
-	uint32_t reg_unit;	   /* registers are given to a warp in multiples of this */
-	uint32_t warp_unit;	   /* warps of a block are counted in multiples of this */
+	uint32_t max_warps;  /* resident */
+	uint32_t max_blocks; /* resident */
+	uint32_t regs;	     /* 32-bit registers */
+	uint32_t reg_unit;   /* registers are given to a warp in multiples of this */
+	uint32_t warp_unit;  /* warps of a block are counted in multiples of this */
 	uint32_t shared_bytes;
-	uint32_t shared_unit;	   /* shared memory of a block is a multiple of this */
-	uint32_t shared_reserved;  /* bytes per block that the system takes */
-	uint32_t shared_max;	   /* bytes a block may ask for (opt-in) */
+	uint32_t shared_unit;	  /* shared memory of a block is a multiple of this */
+	uint32_t shared_reserved; /* bytes per block that the system takes */
+	uint32_t shared_max;	  /* bytes a block may ask for (opt-in) */
 	uint32_t regs_per_block;
 	uint32_t threads_per_block;
 };
 
 struct profile {
-	const char *name;	/* "H100-80GB" */
-	const char *product;	/* "NVIDIA H100 80GB HBM3" */
+	const char *name;    /* "H100-80GB" */
+	const char *product; /* "NVIDIA H100 80GB HBM3" */
 	uint32_t cc_major, cc_minor;
-	uint64_t mem_total;	/* bytes, what cuDeviceTotalMem says */
-	uint64_t mem_reserved;	/* bytes that no client ever gets */
-	uint32_t pci_ids;	/* device << 16 | vendor */
-	uint32_t pci_subsystem; /* device << 16 | vendor */
-	uint32_t library_cc;	/* major * 10 + minor that NVIDIA's own libraries see */
+	uint64_t mem_total;	     /* bytes, what cuDeviceTotalMem says */
+	uint64_t mem_reserved;	     /* bytes that no client ever gets */
+	uint32_t pci_ids;	     /* device << 16 | vendor */
+	uint32_t pci_subsystem;	     /* device << 16 | vendor */
+	uint32_t library_cc;	     /* major * 10 + minor that NVIDIA's own libraries see */
 	const char *library_sonames; /* comma-separated soname prefixes that see library_cc */
-	uint32_t shared_unit;	/* granularity of shared memory per block, bytes */
-	uint32_t column;	/* of the attribute table in profile.def */
+	uint32_t shared_unit;	     /* granularity of shared memory per block, bytes */
+	uint32_t column;	     /* of the attribute table in profile.def */
 };
 
 /** What the configuration may change; zero means as the profile says. */
 struct profile_override {
-	uint64_t mem_total;	/* bytes */
-	uint64_t mem_reserved;	/* bytes; used only together with mem_total */
-	uint32_t index;		/* of the device on this host; decides PCI bus and UUID */
+	uint64_t mem_total;    /* bytes */
+	uint64_t mem_reserved; /* bytes; used only together with mem_total */
+	uint32_t index;	       /* of the device on this host; decides PCI bus and UUID */
 };
 
 /** profile_find() - by name, without regard to case. -ENOENT. */

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 /* Chosen once at random; changing it changes the UUID of every device. */
-static const sd_id128_t application_id = SD_ID128_MAKE(6d,1e,4a,93,0c,b2,4f,6d,9a,57,c8,21,00,00,00,00);
+static const sd_id128_t application_id =
+	SD_ID128_MAKE(6d, 1e, 4a, 93, 0c, b2, 4f, 6d, 9a, 57, c8, 21, 00, 00, 00, 00);
 
 static void hash_bytes(unsigned __int128 *h, const void *data, size_t n)
 {
@@ -29,8 +30,8 @@ static void hash_bytes(unsigned __int128 *h, const void *data, size_t n)
 
 static int uuid_from_host_name(uint32_t index, uint8_t ret_uuid[16])
 {
-	unsigned __int128 h = ((unsigned __int128)0x6c62272e07bb0142ull << 64) |
-			      0x62b821756295c58dull;
+	unsigned __int128 h =
+		((unsigned __int128)0x6c62272e07bb0142ull << 64) | 0x62b821756295c58dull;
 	char name[256] = "";
 
 	if (gethostname(name, sizeof(name) - 1) < 0)

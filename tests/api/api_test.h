@@ -15,7 +15,7 @@
 #include <mutex>
 #include <vector>
 
-#define CU_OK(call) ASSERT_EQ(call, CUDA_SUCCESS)
+#define CU_OK(call)	  ASSERT_EQ(call, CUDA_SUCCESS)
 #define CU_IS(call, code) EXPECT_EQ(call, code)
 
 /** A fresh context, current in this thread. */

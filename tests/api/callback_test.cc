@@ -113,7 +113,8 @@ TEST_F(Callback, StartsAgainAfterAPause)
 	CU_OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
 	for (int i = 0; i < 2; i++) {
 		CU_OK(cuLaunchHostFunc(
-			s, [](void *p) { static_cast<std::atomic<int> *>(p)->fetch_add(1); }, &ran));
+			s, [](void *p) { static_cast<std::atomic<int> *>(p)->fetch_add(1); },
+			&ran));
 		CU_OK(cuStreamSynchronize(s));
 		EXPECT_EQ(ran, i + 1);
 		if (!i)
@@ -126,9 +127,11 @@ TEST_F(Callback, Refusals)
 {
 	CU_IS(cuLaunchHostFunc(nullptr, nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
 	CU_IS(cuStreamAddCallback(nullptr, nullptr, nullptr, 0), CUDA_ERROR_INVALID_VALUE);
-	CU_IS(cuStreamAddCallback(nullptr, [](CUstream, CUresult, void *) {}, nullptr, 1),
+	CU_IS(cuStreamAddCallback(
+		      nullptr, [](CUstream, CUresult, void *) {}, nullptr, 1),
 	      CUDA_ERROR_INVALID_VALUE);
-	CU_IS(cuLaunchHostFunc(reinterpret_cast<CUstream>(0x1000), [](void *) {}, nullptr),
+	CU_IS(cuLaunchHostFunc(
+		      reinterpret_cast<CUstream>(0x1000), [](void *) {}, nullptr),
 	      CUDA_ERROR_INVALID_HANDLE);
 }
 

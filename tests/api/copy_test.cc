@@ -235,7 +235,8 @@ TEST_F(Box, PartOfABox)
 		for (size_t y = 0; y < side; y++)
 			for (size_t x = 0; x < side; x++) {
 				bool in = x >= 1 && x < 4 && y >= 2 && y < 6 && z >= 4 && z < 7;
-				uint32_t want = in ? data[((z - 3) * side + y + 1) * side + x + 1] : 0;
+				uint32_t want =
+					in ? data[((z - 3) * side + y + 1) * side + x + 1] : 0;
 
 				ASSERT_EQ(back[(z * side + y) * side + x], want)
 					<< x << ' ' << y << ' ' << z;

@@ -188,7 +188,8 @@ TEST_F(Event, RecordFlags)
 
 	CU_OK(cuEventCreate(&e, 0));
 	CU_OK(cuEventRecordWithFlags(e, nullptr, CU_EVENT_RECORD_DEFAULT));
-	CU_IS(cuEventRecordWithFlags(e, nullptr, CU_EVENT_RECORD_EXTERNAL), CUDA_ERROR_INVALID_VALUE);
+	CU_IS(cuEventRecordWithFlags(e, nullptr, CU_EVENT_RECORD_EXTERNAL),
+	      CUDA_ERROR_INVALID_VALUE);
 	CU_IS(cuEventRecordWithFlags(e, nullptr, 8), CUDA_ERROR_INVALID_VALUE);
 	CU_OK(cuEventSynchronize(e));
 	CU_OK(cuEventDestroy(e));

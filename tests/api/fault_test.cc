@@ -19,10 +19,7 @@ protected:
 		CU_OK(cuModuleLoadData(&mod, kernels_ptx));
 	}
 
-	void TearDown() override
-	{
-		CU_IS(cuCtxDestroy(ctx), CUDA_SUCCESS);
-	}
+	void TearDown() override { CU_IS(cuCtxDestroy(ctx), CUDA_SUCCESS); }
 
 	CUresult run(const char *name, void **args = nullptr)
 	{

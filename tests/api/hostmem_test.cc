@@ -23,7 +23,8 @@ TEST_F(HostMemory, AllocateWriteFree)
 	EXPECT_EQ(at(h) % 4096, 0u);
 	memset(h, 0x42, 10000);
 	CU_OK(cuMemHostGetFlags(&flags, h));
-	EXPECT_EQ(flags, static_cast<unsigned>(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP));
+	EXPECT_EQ(flags,
+		  static_cast<unsigned>(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP));
 	CU_OK(cuMemFreeHost(h));
 	CU_IS(cuMemFreeHost(h), CUDA_ERROR_INVALID_VALUE);
 }
@@ -138,7 +139,8 @@ TEST_F(HostMemory, RegisterRefusals)
 	CU_IS(cuMemHostRegister(own.data(), 4, 0x100), CUDA_ERROR_INVALID_VALUE);
 	CU_IS(cuMemHostUnregister(own.data()), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
 	CU_OK(cuMemHostRegister(own.data(), own.size(), 0));
-	CU_IS(cuMemHostRegister(own.data(), own.size(), 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+	CU_IS(cuMemHostRegister(own.data(), own.size(), 0),
+	      CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
 	CU_IS(cuMemHostRegister(own.data() + 100, 4, 0), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
 	CU_IS(cuMemHostUnregister(own.data() + 100), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
 	CU_OK(cuMemHostUnregister(own.data()));

@@ -193,9 +193,9 @@ TEST_F(Memory, ForkedChildIsRefused)
 		CUdeviceptr q;
 
 		_exit(cuMemAlloc(&q, 4) == CUDA_ERROR_NOT_INITIALIZED &&
-				      cuMemFree(p) == CUDA_ERROR_NOT_INITIALIZED ?
-			      0 :
-			      1);
+				      cuMemFree(p) == CUDA_ERROR_NOT_INITIALIZED
+			      ? 0
+			      : 1);
 	}
 	int status = -1;
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);

@@ -169,7 +169,8 @@ TEST_F(Stream, ManyStreams)
 	for (int round = 0; round < 3; round++) {
 		for (size_t i = 0; i < all.size(); i++) {
 			CU_OK(cuStreamCreate(&all[i], CU_STREAM_NON_BLOCKING));
-			CU_OK(cuMemsetD32Async(p + 4 * i, static_cast<unsigned>(i + round), 1, all[i]));
+			CU_OK(cuMemsetD32Async(p + 4 * i, static_cast<unsigned>(i + round), 1,
+					       all[i]));
 		}
 		for (auto s : all)
 			CU_OK(cuStreamDestroy(s));

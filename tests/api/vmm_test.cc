@@ -208,7 +208,8 @@ TEST_F(Vmm, ExportAndImport)
 	CU_OK(r);
 	CU_OK(cuMemExportToShareableHandle(&fd, h, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
 	ASSERT_GE(fd, 0);
-	CU_OK(cuMemImportFromShareableHandle(&in, reinterpret_cast<void *>(static_cast<intptr_t>(fd)),
+	CU_OK(cuMemImportFromShareableHandle(&in,
+					     reinterpret_cast<void *>(static_cast<intptr_t>(fd)),
 					     CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
 	close(fd);
 	CU_OK(cuMemAddressReserve(&va, 2 * MiB2, 0, 0, 0));
@@ -230,10 +231,12 @@ TEST_F(Vmm, ImportRefusesOtherFiles)
 	int ends[2];
 
 	ASSERT_EQ(pipe(ends), 0);
-	CU_IS(cuMemImportFromShareableHandle(&in, reinterpret_cast<void *>(static_cast<intptr_t>(ends[0])),
-					     CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR),
+	CU_IS(cuMemImportFromShareableHandle(
+		      &in, reinterpret_cast<void *>(static_cast<intptr_t>(ends[0])),
+		      CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR),
 	      CUDA_ERROR_INVALID_VALUE);
-	CU_IS(cuMemImportFromShareableHandle(&in, reinterpret_cast<void *>(static_cast<intptr_t>(9999)),
+	CU_IS(cuMemImportFromShareableHandle(&in,
+					     reinterpret_cast<void *>(static_cast<intptr_t>(9999)),
 					     CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR),
 	      CUDA_ERROR_INVALID_VALUE);
 	close(ends[0]);

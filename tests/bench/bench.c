@@ -41,11 +41,11 @@ static void die(const char *what, int code)
 	exit(2);
 }
 
-#define CU(call)                                 \
-	do {                                     \
-		CUresult cu_r = (call);          \
-		if (cu_r != CUDA_SUCCESS)        \
-			die(#call, (int)cu_r); \
+#define CU(call)                                                                                   \
+	do {                                                                                       \
+		CUresult cu_r = (call);                                                            \
+		if (cu_r != CUDA_SUCCESS)                                                          \
+			die(#call, (int)cu_r);                                                     \
 	} while (0)
 
 enum bar { BAR_NONE, BAR_AT_MOST, BAR_AT_LEAST };
@@ -62,7 +62,10 @@ static void report(const char *what, double value, const char *unit, double rati
 	if (verdict[0] == 'M')
 		missed++;
 	printf("%-52s %10.2f %-5s %8.2f  %s %-6.2f %s\n", what, value, unit, ratio,
-	       kind == BAR_AT_MOST ? "<=" : kind == BAR_AT_LEAST ? ">=" : "  ", bar, verdict);
+	       kind == BAR_AT_MOST    ? "<="
+	       : kind == BAR_AT_LEAST ? ">="
+				      : "  ",
+	       bar, verdict);
 	fflush(stdout);
 }
 
@@ -102,8 +105,8 @@ static double bench_query(const char *echo_file, const char *node)
 	base = time_ioctl(echo, VGPU_IOC(MEM_INFO), &info, 2000);
 	query = time_ioctl(fd, VGPU_IOC(MEM_INFO), &info, 2000);
 	report("bare echo ioctl", base * 1e6, "us", 1, BAR_NONE, 0);
-	report("query ioctl answered by the front / echo", query * 1e6, "us", query / base, BAR_AT_MOST,
-	       1.5);
+	report("query ioctl answered by the front / echo", query * 1e6, "us", query / base,
+	       BAR_AT_MOST, 1.5);
 	close(fd);
 	close(echo);
 	return base;
@@ -140,8 +143,8 @@ static void bench_start(const char *with, const char *without)
 	double a = time_program(with), b = time_program(without);
 
 	/* The bar is a difference, so the ratio column carries milliseconds. */
-	report("process start to cudaGetDeviceCount, added (ms)", (a - b) * 1e3, "ms", (a - b) * 1e3,
-	       BAR_AT_MOST, 15);
+	report("process start to cudaGetDeviceCount, added (ms)", (a - b) * 1e3, "ms",
+	       (a - b) * 1e3, BAR_AT_MOST, 15);
 }
 
 /* ---- copies -------------------------------------------------------------------------------------- */
@@ -196,8 +199,8 @@ static void bench_copy(void)
 	if (memcmp(a, b, n))
 		die("copy there and back", 0);
 	report("memcpy of 256 MiB", (double)n / base * 1e-9, "GB/s", 1, BAR_NONE, 0);
-	report("cuMemcpyHtoD of 256 MiB / memcpy", (double)n / up * 1e-9, "GB/s", base / up, BAR_AT_LEAST,
-	       0.7);
+	report("cuMemcpyHtoD of 256 MiB / memcpy", (double)n / up * 1e-9, "GB/s", base / up,
+	       BAR_AT_LEAST, 0.7);
 	report("cuMemcpyDtoH of 256 MiB / memcpy", (double)n / down * 1e-9, "GB/s", base / down,
 	       BAR_AT_LEAST, 0.7);
 	CU(cuMemFree(d));
@@ -233,7 +236,8 @@ static void bench_launch(CUmodule m, double echo)
 		CU(cuCtxSynchronize());
 	}
 	report("empty launch + synchronize / echo", best * 1e6, "us", best / echo, BAR_AT_MOST, 4);
-	report("empty launch, enqueue only / echo", enqueue * 1e6, "us", enqueue / echo, BAR_NONE, 0);
+	report("empty launch, enqueue only / echo", enqueue * 1e6, "us", enqueue / echo, BAR_NONE,
+	       0);
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------- */
@@ -272,7 +276,8 @@ static void bench_saxpy(CUmodule m)
 		if (t < cpu)
 			cpu = t;
 		t = now();
-		CU(cuLaunchKernel(f, (unsigned)(n + 255) / 256, 1, 1, 256, 1, 1, 0, NULL, args, NULL));
+		CU(cuLaunchKernel(f, (unsigned)(n + 255) / 256, 1, 1, 256, 1, 1, 0, NULL, args,
+				  NULL));
 		CU(cuCtxSynchronize());
 		t = now() - t;
 		if (t < gpu)
@@ -282,7 +287,8 @@ static void bench_saxpy(CUmodule m)
 	for (i = 0; i < n; i++)
 		if (z[i] - y[i] > 1e-4f || y[i] - z[i] > 1e-4f)
 			die("saxpy result", i);
-	report("saxpy 4M: C -O2 on one core / interpreter", gpu * 1e3, "ms", cpu / gpu, BAR_NONE, 0);
+	report("saxpy 4M: C -O2 on one core / interpreter", gpu * 1e3, "ms", cpu / gpu, BAR_NONE,
+	       0);
 	CU(cuMemFree(dx));
 	CU(cuMemFree(dy));
 	free(x);
@@ -317,8 +323,8 @@ static void bench_sgemm(CUmodule m)
 		if (t < cpu)
 			cpu = t;
 		t = now();
-		CU(cuLaunchKernel(f, (unsigned)n / 16, (unsigned)n / 16, 1, 16, 16, 1, 0, NULL, args,
-				  NULL));
+		CU(cuLaunchKernel(f, (unsigned)n / 16, (unsigned)n / 16, 1, 16, 16, 1, 0, NULL,
+				  args, NULL));
 		CU(cuCtxSynchronize());
 		t = now() - t;
 		if (t < gpu)
@@ -363,7 +369,8 @@ int main(int argc, char **argv)
 	double echo;
 
 	if (argc != 6) {
-		fprintf(stderr, "usage: %s ECHO_FILE NODE PTX PROGRAM_WITH_CUDA PROGRAM_WITHOUT\n", argv[0]);
+		fprintf(stderr, "usage: %s ECHO_FILE NODE PTX PROGRAM_WITH_CUDA PROGRAM_WITHOUT\n",
+			argv[0]);
 		return 2;
 	}
 	printf("%-52s %10s %-5s %8s  %s\n", "what", "measured", "", "ratio", "bar");

@@ -65,14 +65,18 @@ static double run(struct simt_device *d, const char *text, struct backend_launch
 static char *loop(const char *regs, const char *line, int n, int turns)
 {
 	char *text = malloc(1 << 16);
-	int at = sprintf(text, "unit params=24 depth=1 func \"k\" regs %s block ld u64 u64 space=param "
-			       "%%6 = 0 sreg u32 sub=%%tid.x %%0 = mad.wide u32 %%6 = %%0, 4, %%6 "
-			       "mov u32 %%0 = 0 jump 1 block\n", regs);
+	int at = sprintf(text,
+			 "unit params=24 depth=1 func \"k\" regs %s block ld u64 u64 space=param "
+			 "%%6 = 0 sreg u32 sub=%%tid.x %%0 = mad.wide u32 %%6 = %%0, 4, %%6 "
+			 "mov u32 %%0 = 0 jump 1 block\n",
+			 regs);
 
 	for (int i = 0; i < n; i++)
 		at += sprintf(text + at, "%s\n", line);
-	sprintf(text + at, "add u32 %%0 = %%0, 1 setp u32 cmp=lt %%5, _ = %%0, %d, _ br %%5 1 2 "
-			   "block st u32 space=global %%6, %%1 exit", turns);
+	sprintf(text + at,
+		"add u32 %%0 = %%0, 1 setp u32 cmp=lt %%5, _ = %%0, %d, _ br %%5 1 2 "
+		"block st u32 space=global %%6, %%1 exit",
+		turns);
 	return text;
 }
 
@@ -95,15 +99,24 @@ int main(void)
 		{ "div f32", "div f32 %1 = %2, %3" },
 		{ "mul f64", "mul f64 %7 = %8, %9" },
 	};
-	struct backend_device dev = { .cc = 90, .sm_count = 132, .warp_size = 32, .threads = 1,
-				      .clock_khz = 1980000, .window_base = WINDOW, .window_size = BYTES };
+	struct backend_device dev = { .cc = 90,
+				      .sm_count = 132,
+				      .warp_size = 32,
+				      .threads = 1,
+				      .clock_khz = 1980000,
+				      .window_base = WINDOW,
+				      .window_size = BYTES };
 	uint64_t params[3] = { WINDOW, WINDOW, WINDOW };
-	struct backend_launch l = { .grid = { 1, 1, 1 }, .block = { 32, 1, 1 }, .params = params,
-				    .param_bytes = sizeof(params), .stack_bytes = 1024 };
+	struct backend_launch l = { .grid = { 1, 1, 1 },
+				    .block = { 32, 1, 1 },
+				    .params = params,
+				    .param_bytes = sizeof(params),
+				    .stack_bytes = 1024 };
 	struct simt_device *d;
 
-	if (mmap((void *)WINDOW, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-		 -1, 0) == MAP_FAILED || simt_device_create(&dev, &d) < 0)
+	if (mmap((void *)WINDOW, BYTES, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ||
+	    simt_device_create(&dev, &d) < 0)
 		return 1;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char *text, line[256];
@@ -115,8 +128,10 @@ int main(void)
 			char *with = malloc(1 << 16);
 			char *at = strstr(text, "mov u32 %0 = 0");
 
-			sprintf(with, "%.*s mul.wide u32 %%7 = %%0, 68 ld u64 u64 space=param %%8 = 0 "
-				      "add u64 %%7 = %%7, %%8 %s", (int)(at - text), text, at);
+			sprintf(with,
+				"%.*s mul.wide u32 %%7 = %%0, 68 ld u64 u64 space=param %%8 = 0 "
+				"add u64 %%7 = %%7, %%8 %s",
+				(int)(at - text), text, at);
 			free(text);
 			text = with;
 		}

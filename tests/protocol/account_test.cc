@@ -10,9 +10,8 @@
 
 #define MIB (1ull << 20)
 
-class Account : public Protocol
-{
-      protected:
+class Account : public Protocol {
+protected:
 	/* start() - the worker of the process that owns @s. */
 	void start_worker(struct session *s)
 	{

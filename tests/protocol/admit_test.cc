@@ -179,9 +179,7 @@ struct Word {
 	uint32_t cmd, size, offset, bit;
 };
 
-class AdmitWord : public Protocol, public ::testing::WithParamInterface<Word>
-{
-};
+class AdmitWord : public Protocol, public ::testing::WithParamInterface<Word> {};
 
 TEST_P(AdmitWord, NonZeroIsInvalid)
 {

@@ -4,9 +4,8 @@
 
 #include <cerrno>
 
-class Hello : public Protocol
-{
-      protected:
+class Hello : public Protocol {
+protected:
 	static struct vgpu_hello good()
 	{
 		struct vgpu_hello h = {};

@@ -13,13 +13,9 @@
 #include <random>
 #include <sys/socket.h>
 
-class Random : public Protocol
-{
-      protected:
-	uint32_t pick(uint32_t below)
-	{
-		return static_cast<uint32_t>(rng() % below);
-	}
+class Random : public Protocol {
+protected:
+	uint32_t pick(uint32_t below) { return static_cast<uint32_t>(rng() % below); }
 	void fill(void *p, size_t bytes)
 	{
 		auto *c = static_cast<unsigned char *>(p);

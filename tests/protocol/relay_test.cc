@@ -10,9 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-class Relay : public Protocol
-{
-      protected:
+class Relay : public Protocol {
+protected:
 	/* started() - a session whose worker serves. */
 	struct session *started()
 	{
@@ -251,9 +250,8 @@ TEST_F(Relay, DeathIsWrittenOnTheSharedPagesAndEmptiesTheArena)
 	close(dev);
 }
 
-class RelayNonsense : public Relay
-{
-      protected:
+class RelayNonsense : public Relay {
+protected:
 	/* refused() - the worker's message ended it: the waiting call got ENODEV, the socket is
 	 * shut. */
 	void refused(const Answer &a)

@@ -10,9 +10,8 @@
 
 #define MIB2 (2ull << 20)
 
-class Share : public Protocol
-{
-      protected:
+class Share : public Protocol {
+protected:
 	int share(struct session *s, uint32_t kind, int fd, uint64_t size)
 	{
 		struct vgpu_share a = { kind, fd, size };

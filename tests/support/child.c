@@ -138,8 +138,9 @@ static int start_with(const struct support_child_spec *spec, struct support_chil
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return -errno;
 	c->started_ns = now_ns();
-	c->deadline_ns = c->started_ns +
-			 (int64_t)(spec->timeout_ms ? spec->timeout_ms : DEFAULT_TIMEOUT_MS) * 1000000;
+	c->deadline_ns =
+		c->started_ns +
+		(int64_t)(spec->timeout_ms ? spec->timeout_ms : DEFAULT_TIMEOUT_MS) * 1000000;
 	c->pid = fork();
 	if (c->pid == 0)
 		child_exec(spec, in, out, err, report[1], parent);
@@ -341,7 +342,8 @@ int support_child_wait(struct support_child *c, struct support_child_result *ret
 	return 0;
 }
 
-int support_child_run(const struct support_child_spec *spec, struct support_child_result *ret_result)
+int support_child_run(const struct support_child_spec *spec,
+		      struct support_child_result *ret_result)
 {
 	struct support_child *c;
 	int r;

@@ -44,19 +44,19 @@ struct support_child_spec {
 	bool drop;		 /* give up all groups and become uid and gid */
 	uid_t uid;
 	gid_t gid;
-	unsigned timeout_ms;	 /* then SIGKILL to its process group; 0: 60 s */
-	unsigned limits;	 /* valid entries below */
+	unsigned timeout_ms; /* then SIGKILL to its process group; 0: 60 s */
+	unsigned limits;     /* valid entries below */
 	struct support_child_limit limit[SUPPORT_CHILD_LIMITS];
 };
 
 struct support_child_result {
-	int code;	 /* exit code, -1 when a signal ended it */
-	int signal;	 /* the signal, 0 for none */
+	int code;   /* exit code, -1 when a signal ended it */
+	int signal; /* the signal, 0 for none */
 	bool timed_out;
-	char *out;	 /* stdout, NUL-terminated */
-	char *err;	 /* stderr, NUL-terminated */
+	char *out; /* stdout, NUL-terminated */
+	char *err; /* stderr, NUL-terminated */
 	size_t out_bytes, err_bytes;
-	double seconds;	 /* from start to end */
+	double seconds;	     /* from start to end */
 	struct rusage usage; /* of it and the descendants it waited for */
 };
 
@@ -74,7 +74,8 @@ int support_child_saw(struct support_child *c, const char *text, unsigned timeou
 int support_child_wait(struct support_child *c, struct support_child_result *ret_result);
 
 /** support_child_run() - start and wait. */
-int support_child_run(const struct support_child_spec *spec, struct support_child_result *ret_result);
+int support_child_run(const struct support_child_spec *spec,
+		      struct support_child_result *ret_result);
 void support_child_result_free(struct support_child_result *res);
 
 /** support_child_text() - "exit 3", "signal 9 (timed out)" + output, for failure messages; free(). */

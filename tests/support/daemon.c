@@ -36,7 +36,7 @@ struct support_daemon {
 	int status;
 	bool killed;
 	unsigned devices, timeout_ms;
-	char dir[64];	/* ours: log, config, run directory */
+	char dir[64]; /* ours: log, config, run directory */
 	char node_dir[256];
 	bool own_node_dir;
 	char node_path[VGPU_MAX_DEVICES][300];
@@ -51,8 +51,8 @@ struct support_daemon {
 
 /* Words that no healthy log has; the first two are the daemon's own. */
 static const char *const suspicious[] = {
-	": error: ", ": warning: ", "Sanitizer", "runtime error:", "Assertion", "double free",
-	"corrupt", "stack smashing", "Segmentation", "use-after-free", "BUG", "fuse: bad",
+	": error: ", ": warning: ",    "Sanitizer",    "runtime error:", "Assertion", "double free",
+	"corrupt",   "stack smashing", "Segmentation", "use-after-free", "BUG",	      "fuse: bad",
 };
 
 static int64_t now_ms(void)
@@ -72,7 +72,8 @@ static void sleep_ms(unsigned ms)
 
 /* --- arguments ------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3))) static int add_arg(struct support_daemon *d, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static int add_arg(struct support_daemon *d, const char *fmt,
+							 ...)
 {
 	va_list ap;
 	char *s = NULL;
@@ -253,7 +254,8 @@ static int prepare(struct support_daemon *d, const struct support_daemon_options
 	return build_args(d, opt);
 }
 
-int support_daemon_start(const struct support_daemon_options *opt, struct support_daemon **ret_daemon)
+int support_daemon_start(const struct support_daemon_options *opt,
+			 struct support_daemon **ret_daemon)
 {
 	static const struct support_daemon_options plain;
 	struct support_daemon *d;
@@ -350,7 +352,8 @@ static char *check_end(struct support_daemon *d)
 	unsigned i;
 
 	if (!WIFEXITED(d->status) || WEXITSTATUS(d->status) != 0) {
-		snprintf(what, sizeof(what), "ended with wait status 0x%x after SIGTERM", d->status);
+		snprintf(what, sizeof(what), "ended with wait status 0x%x after SIGTERM",
+			 d->status);
 		return problem(d, what);
 	}
 	for (i = 0; i < d->devices; i++)

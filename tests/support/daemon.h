@@ -25,19 +25,20 @@ extern "C" {
 struct support_daemon;
 
 struct support_daemon_options {
-	const char *node_dir;	  /* NULL: a fresh directory under /tmp, removed at the end */
-	const char *door;	  /* NULL: "fuse" */
-	const char *config;	  /* text of a configuration file; NULL: an empty one */
-	const char *const *args;  /* more arguments, NULL-terminated, e.g. "--device=T4"; or NULL */
-	const char *run_dir;	  /* its run directory (lock); NULL: inside node_dir's parent */
-	const char *program;	  /* vgpu-cuse to start; NULL: the build's */
-	const char *worker;	  /* vgpu-worker it is to use; NULL: the build's */
-	unsigned devices;	  /* nodes to wait for; 0: 1 */
-	unsigned timeout_ms;	  /* for the nodes to answer; 0: 15 s */
+	const char *node_dir;	 /* NULL: a fresh directory under /tmp, removed at the end */
+	const char *door;	 /* NULL: "fuse" */
+	const char *config;	 /* text of a configuration file; NULL: an empty one */
+	const char *const *args; /* more arguments, NULL-terminated, e.g. "--device=T4"; or NULL */
+	const char *run_dir;	 /* its run directory (lock); NULL: inside node_dir's parent */
+	const char *program;	 /* vgpu-cuse to start; NULL: the build's */
+	const char *worker;	 /* vgpu-worker it is to use; NULL: the build's */
+	unsigned devices;	 /* nodes to wait for; 0: 1 */
+	unsigned timeout_ms;	 /* for the nodes to answer; 0: 15 s */
 };
 
 /** support_daemon_start() - 0, or -errno after the log went to stderr. */
-int support_daemon_start(const struct support_daemon_options *opt, struct support_daemon **ret_daemon);
+int support_daemon_start(const struct support_daemon_options *opt,
+			 struct support_daemon **ret_daemon);
 
 /**
  * support_daemon_stop() - SIGTERM, wait, clean up; frees @d.

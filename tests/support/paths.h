@@ -23,7 +23,7 @@ const char *support_path_nvcc(void);	/* NULL without a toolkit */
 #define SUPPORT_NEED_FUSE    (1u << 1) /* /dev/fuse can be opened */
 #define SUPPORT_NEED_DAEMON  (1u << 2) /* vgpu-cuse and vgpu-worker are part of this build */
 #define SUPPORT_NEED_LIBCUDA (1u << 3) /* and libcuda.so.1 is */
-#define SUPPORT_NEED_SYSTEM \
+#define SUPPORT_NEED_SYSTEM                                                                        \
 	(SUPPORT_NEED_ROOT | SUPPORT_NEED_FUSE | SUPPORT_NEED_DAEMON | SUPPORT_NEED_LIBCUDA)
 
 /**

@@ -27,7 +27,8 @@
 #define WORLD_LIB WORLD "/lib"
 #define WORLD_DEV WORLD "/host-dev"
 
-static const char *const usual_nodes[] = { "null", "zero", "full", "random", "urandom", "tty", "fuse" };
+static const char *const usual_nodes[] = { "null",    "zero", "full", "random",
+					   "urandom", "tty",  "fuse" };
 
 static int complain(const char *what, int r)
 {
@@ -83,7 +84,8 @@ static int make_dev(void)
 	size_t i;
 	int r;
 
-	if (mkdir(WORLD_DEV, 0755) < 0 || mount("/dev", WORLD_DEV, NULL, MS_BIND | MS_REC, NULL) < 0 ||
+	if (mkdir(WORLD_DEV, 0755) < 0 ||
+	    mount("/dev", WORLD_DEV, NULL, MS_BIND | MS_REC, NULL) < 0 ||
 	    mount("vgpu-dev", "/dev", "tmpfs", MS_NOSUID, "mode=0755") < 0)
 		return -errno;
 	for (i = 0; i < sizeof(usual_nodes) / sizeof(usual_nodes[0]); i++) {
@@ -123,8 +125,9 @@ static int run(const char *const *argv)
 /* The loader's cache as an installed package leaves it: our directory first. */
 static int make_loader_cache(void)
 {
-	static const char *const argv[] = { "/sbin/ldconfig", "-X", "-f", WORLD "/ld.so.conf", "-C",
-					    WORLD "/ld.so.cache", NULL };
+	static const char *const argv[] = {
+		"/sbin/ldconfig", "-X", "-f", WORLD "/ld.so.conf", "-C", WORLD "/ld.so.cache", NULL
+	};
 	FILE *f;
 	int r;
 
@@ -190,7 +193,8 @@ const char *support_world_program(const char *path)
 	return to;
 }
 
-int support_world_daemon(const struct support_daemon_options *opt, struct support_daemon **ret_daemon)
+int support_world_daemon(const struct support_daemon_options *opt,
+			 struct support_daemon **ret_daemon)
 {
 	struct support_daemon_options o = { 0 };
 

@@ -23,7 +23,8 @@ extern "C" {
 int support_world_enter(void);
 
 /** support_world_daemon() - the daemon of this world on /dev; @opt as for support_daemon_start(). */
-int support_world_daemon(const struct support_daemon_options *opt, struct support_daemon **ret_daemon);
+int support_world_daemon(const struct support_daemon_options *opt,
+			 struct support_daemon **ret_daemon);
 
 /** support_world_dir() - directory every user may read; programs put there can be run by anyone. */
 const char *support_world_dir(void);

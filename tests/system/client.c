@@ -50,7 +50,7 @@
 	X(cuLaunchKernel, (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, \
 			   unsigned, CUstream, void **, void **))
 
-#define X(name, params) static CUresult (*p_##name) params;
+#define X(name, params) static CUresult(*p_##name) params;
 CALLS(X)
 #undef X
 
@@ -125,7 +125,8 @@ static void become(const char *uid_text)
 {
 	uid_t uid = (uid_t)atoi(uid_text);
 
-	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0) {
+	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
+	    setresuid(uid, uid, uid) < 0) {
 		perror("setuid");
 		exit(3);
 	}
@@ -171,7 +172,8 @@ static void round_trip(struct gpu *g, uint32_t seed)
 	for (i = 0; i < n; i++)
 		host[i] = seed ^ (i * 2654435761u);
 	CALL(cuMemcpyHtoD_v2, g->mem, host, sizeof(host));
-	CALL(cuLaunchKernel, kernel(g, "scale"), (n + 127) / 128, 1, 1, 128, 1, 1, 0, NULL, args, NULL);
+	CALL(cuLaunchKernel, kernel(g, "scale"), (n + 127) / 128, 1, 1, 128, 1, 1, 0, NULL, args,
+	     NULL);
 	memset(host, 0xee, sizeof(host));
 	CALL(cuMemcpyDtoH_v2, host, g->mem, sizeof(host));
 	for (i = 0; i < n; i++)
@@ -212,8 +214,10 @@ static int cmd_probe(void)
 		CALL(cuDeviceGet, &dev, i);
 		CALL(cuDeviceGetName, name, sizeof(name), dev);
 		CALL(cuDeviceTotalMem_v2, &total, dev);
-		CALL(cuDeviceGetAttribute, &major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, dev);
-		CALL(cuDeviceGetAttribute, &minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, dev);
+		CALL(cuDeviceGetAttribute, &major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+		     dev);
+		CALL(cuDeviceGetAttribute, &minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+		     dev);
 		printf("name=%s\ntotal=%zu\ncc=%d.%d\n", name, total, major, minor);
 		print_uuid(dev);
 	}

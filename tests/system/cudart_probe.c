@@ -36,13 +36,13 @@ static void *sym(const char *name)
 	return p;
 }
 
-#define CALL(name, types, args)                                                       \
-	do {                                                                          \
-		int call_r = ((int(*) types)sym(name)) args;                          \
-		if (call_r) {                                                         \
-			fprintf(stderr, "cudart_probe: %s returned %d\n", name, call_r); \
-			exit(1);                                                      \
-		}                                                                     \
+#define CALL(name, types, args)                                                                    \
+	do {                                                                                       \
+		int call_r = ((int(*) types)sym(name))args;                                        \
+		if (call_r) {                                                                      \
+			fprintf(stderr, "cudart_probe: %s returned %d\n", name, call_r);           \
+			exit(1);                                                                   \
+		}                                                                                  \
 	} while (0)
 
 static void *read_file(const char *path)
@@ -104,10 +104,9 @@ static void saxpy(void)
 	CALL("cudaEventCreate", (void **), (&start));
 	CALL("cudaEventCreate", (void **), (&stop));
 	CALL("cudaEventRecord", (void *, void *), (start, stream));
-	CALL("cudaLaunchKernel",
-	     (const void *, struct dim3, struct dim3, void **, size_t, void *),
-	     (&saxpy_stub, (struct dim3){ (N + 255) / 256, 1, 1 }, (struct dim3){ 256, 1, 1 }, args, 0,
-	      stream));
+	CALL("cudaLaunchKernel", (const void *, struct dim3, struct dim3, void **, size_t, void *),
+	     (&saxpy_stub, (struct dim3){ (N + 255) / 256, 1, 1 }, (struct dim3){ 256, 1, 1 }, args,
+	      0, stream));
 	CALL("cudaEventRecord", (void *, void *), (stop, stream));
 	CALL("cudaStreamSynchronize", (void *), (stream));
 	CALL("cudaEventElapsedTime", (float *, void *, void *), (&ms, start, stop));

@@ -23,23 +23,28 @@ TEST_F(Demo, QueryPrintsTheDevice)
 
 	ASSERT_EQ(r->res.code, 0) << r->text();
 	EXPECT_NE(strstr(r->res.out, "\"NVIDIA H100 80GB HBM3\""), nullptr) << r->text();
-	EXPECT_NE(strstr(r->res.out, "CUDA capability:                       9.0"), nullptr) << r->text();
-	EXPECT_NE(strstr(r->res.out, "Multiprocessors:                       132"), nullptr) << r->text();
+	EXPECT_NE(strstr(r->res.out, "CUDA capability:                       9.0"), nullptr)
+		<< r->text();
+	EXPECT_NE(strstr(r->res.out, "Multiprocessors:                       132"), nullptr)
+		<< r->text();
 }
 
 TEST_F(Demo, ComputesAsAScrubbedGrandchildOfAnotherUser)
 {
 	if (demo().empty())
 		GTEST_SKIP() << "needs nvcc";
-	auto r = prog({ "/bin/sh", "-c", "/usr/bin/env -i /bin/sh -c '" + demo() + "; exit $?'; exit $?" })
+	auto r = prog({ "/bin/sh", "-c",
+			"/usr/bin/env -i /bin/sh -c '" + demo() + "; exit $?'; exit $?" })
 			 .user(NOBODY)
 			 .timeout(120000)
 			 .run();
 
 	EXPECT_EQ(r->res.code, 0) << r->text();
 	EXPECT_NE(strstr(r->res.out, "all results right"), nullptr) << r->text();
-	EXPECT_NE(strstr(r->res.out, "block 0 of 2 says hello to the host: pi is about 3.14159"), nullptr)
+	EXPECT_NE(strstr(r->res.out, "block 0 of 2 says hello to the host: pi is about 3.14159"),
+		  nullptr)
 		<< r->text();
-	EXPECT_NE(strstr(r->res.out, "block 1 of 2 says hello to the host: pi is about 3.14159"), nullptr)
+	EXPECT_NE(strstr(r->res.out, "block 1 of 2 says hello to the host: pi is about 3.14159"),
+		  nullptr)
 		<< r->text();
 }

@@ -41,7 +41,9 @@ TEST_F(Discovery, InAGrandchildWithScrubbedEnvironment)
 {
 	std::string inner = "exec /usr/bin/env -i " + client() + " probe";
 
-	expect_h100(*prog({ "/bin/sh", "-c", "/bin/sh -c '" + inner + "'; exit $?" }).user(NOBODY).run());
+	expect_h100(*prog({ "/bin/sh", "-c", "/bin/sh -c '" + inner + "'; exit $?" })
+			     .user(NOBODY)
+			     .run());
 }
 
 TEST_F(Discovery, AfterSetuid)
@@ -61,7 +63,8 @@ TEST_F(Discovery, ComputesAfterSetuidBetweenInitAndContext)
 
 TEST_F(Discovery, UuidIsTheSameInEveryProcess)
 {
-	auto a = prog({ client(), "probe" }).run(), b = prog({ client(), "probe" }).user(NOBODY).run();
+	auto a = prog({ client(), "probe" }).run(),
+	     b = prog({ client(), "probe" }).user(NOBODY).run();
 
 	EXPECT_EQ(a->values()["uuid"], b->values()["uuid"]);
 	EXPECT_EQ(a->values()["uuid"].size(), strlen("GPU-") + 36);
@@ -116,16 +119,20 @@ protected:
 		dir = std::string(support_world_dir()) + "/root";
 		std::string libs = std::string(support_world_dir()) + "/lib";
 
-		sh("mkdir -p " + dir + "/dev " + dir + "/etc " + dir + "/opt/vgpu && cp " + client() + " " +
-		   dir + "/client && cp " + libs + "/libcuda.so.1 " + dir + "/opt/vgpu/");
+		sh("mkdir -p " + dir + "/dev " + dir + "/etc " + dir + "/opt/vgpu && cp " +
+		   client() + " " + dir + "/client && cp " + libs + "/libcuda.so.1 " + dir +
+		   "/opt/vgpu/");
 		/* What ldd names: "lib => /path (addr)" or "/lib64/ld... (addr)". */
 		sh("for f in $(ldd " + client() + " " + libs +
-		   "/libcuda.so.1 | sed -n 's/.*=> \\(\\/[^ ]*\\) .*/\\1/p; s/^[[:space:]]*\\(\\/[^ ]*\\) (.*/\\1/p'); do "
-		   "mkdir -p " + dir + "$(dirname $f) && cp -L $f " + dir + "$f; done");
+		   "/libcuda.so.1 | sed -n 's/.*=> \\(\\/[^ ]*\\) .*/\\1/p; "
+		   "s/^[[:space:]]*\\(\\/[^ ]*\\) (.*/\\1/p'); do "
+		   "mkdir -p " +
+		   dir + "$(dirname $f) && cp -L $f " + dir + "$f; done");
 		sh("echo /opt/vgpu >" + dir + "/etc/ld.so.conf; /sbin/ldconfig -r " + dir);
 		sh("touch " + dir + "/dev/nvidia-vgpu0");
-		ASSERT_EQ(mount("/dev/nvidia-vgpu0", (dir + "/dev/nvidia-vgpu0").c_str(), nullptr, MS_BIND,
-				nullptr), 0);
+		ASSERT_EQ(mount("/dev/nvidia-vgpu0", (dir + "/dev/nvidia-vgpu0").c_str(), nullptr,
+				MS_BIND, nullptr),
+			  0);
 	}
 	void TearDown() override
 	{

@@ -30,7 +30,8 @@ static unsigned long number(const char *name, unsigned long fallback)
 TEST_F(Endurance, CyclesLeaveNothingBehind)
 {
 	const unsigned long cycles = number("VGPU_TEST_CYCLES", 10000), warm_up = 50;
-	const double bound = getenv("VGPU_TEST_CYCLES") ? 1e9 : (double)number("VGPU_TEST_SECONDS", 40);
+	const double bound =
+		getenv("VGPU_TEST_CYCLES") ? 1e9 : (double)number("VGPU_TEST_SECONDS", 40);
 	support_daemon_usage before{}, after{};
 	double begin = seconds();
 	unsigned long i;

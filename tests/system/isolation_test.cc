@@ -31,7 +31,8 @@ protected:
 			EXPECT_GT(atoi(r->values()["rounds"].c_str()), 10) << r->text();
 			/* Two cores may be shared by a spinning kernel, but nobody waits for it. */
 			EXPECT_LT(atof(r->values()["worst_ms"].c_str()), 1000) << r->text();
-			EXPECT_EQ(support_daemon_settle(daemon, 5000), 0) << "workers stayed behind";
+			EXPECT_EQ(support_daemon_settle(daemon, 5000), 0)
+				<< "workers stayed behind";
 		}
 		SystemTest::TearDown();
 	}
@@ -106,7 +107,8 @@ TEST_F(Isolation, SigkilledClientGivesItsMemoryBack)
 		usleep(5000);
 	EXPECT_EQ(support_daemon_workers(daemon, nullptr, 0), 1u);
 	auto later = prog({ client(), "probe" }).run();
-	EXPECT_GT(atoll(later->values()["early_free"].c_str()), atoll(during->values()["early_free"].c_str()));
+	EXPECT_GT(atoll(later->values()["early_free"].c_str()),
+		  atoll(during->values()["early_free"].c_str()));
 }
 
 TEST_F(Isolation, ClientThatLeavesWithoutAGoodbye)
@@ -164,7 +166,8 @@ TEST_F(DaemonDeath, ClientsGetAnErrorAndWorkersDie)
 	for (int i = 0; i < 2; i++) {
 		for (int t = 0; t < 400 && kill(workers[i], 0) == 0; t++)
 			usleep(5000);
-		EXPECT_NE(kill(workers[i], 0), 0) << "worker " << workers[i] << " outlived its front";
+		EXPECT_NE(kill(workers[i], 0), 0)
+			<< "worker " << workers[i] << " outlived its front";
 	}
 }
 

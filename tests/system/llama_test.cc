@@ -19,20 +19,23 @@ TEST_F(Llama, BackendListsTheDeviceInASubprocess)
 	const std::string cudart = SYSTEM_CUDART_DIR;
 
 	if (access((lib + "/libggml-cuda.so").c_str(), R_OK) < 0)
-		GTEST_SKIP() << "needs the npm package @node-llama-cpp/linux-x64-cuda (tests/system/fetch_llama.sh)";
+		GTEST_SKIP() << "needs the npm package @node-llama-cpp/linux-x64-cuda "
+				"(tests/system/fetch_llama.sh)";
 	if (access((cudart + "/libcudart.so.13").c_str(), R_OK) < 0)
 		GTEST_SKIP() << "needs libcudart.so.13 beside the toolkit";
 	std::string dir = std::string(support_world_dir()) + "/llama";
-	auto cp = prog({ "/bin/sh", "-ec", "mkdir -p " + dir + " && cp " + lib + "/*.so " + cudart +
-						   "/libcudart.so.13 " + SYSTEM_CUBLAS + " " + dir }).run();
+	auto cp = prog({ "/bin/sh", "-ec",
+			 "mkdir -p " + dir + " && cp " + lib + "/*.so " + cudart +
+				 "/libcudart.so.13 " + SYSTEM_CUBLAS + " " + dir })
+			  .run();
 	ASSERT_EQ(cp->res.code, 0) << cp->text();
 	const char *list = support_world_program(SYSTEM_GGML_LIST);
 	ASSERT_NE(list, nullptr);
 
 	/* The runner's own LD_LIBRARY_PATH does not hold libcuda: the system's loader path does. */
 	prog p({ "/bin/sh", "-c",
-		 std::string("LD_LIBRARY_PATH=") + dir + " /usr/bin/env - LD_LIBRARY_PATH=" + dir + " " +
-			 list + "; exit $?" });
+		 std::string("LD_LIBRARY_PATH=") + dir + " /usr/bin/env - LD_LIBRARY_PATH=" + dir +
+			 " " + list + "; exit $?" });
 	auto r = p.user(NOBODY).timeout(120000).run();
 	ASSERT_EQ(r->res.code, 0) << r->text();
 	auto v = r->values();

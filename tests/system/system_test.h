@@ -26,10 +26,7 @@ struct ran {
 	ran() = default;
 	ran(const ran &) = delete;
 	ran &operator=(const ran &) = delete;
-	~ran()
-	{
-		support_child_result_free(&res);
-	}
+	~ran() { support_child_result_free(&res); }
 	std::string text() const
 	{
 		char *t = support_child_text(&res);
@@ -62,9 +59,7 @@ struct prog {
 	support_child_spec spec{};
 	std::vector<const char *> c_argv, c_env;
 
-	explicit prog(std::vector<std::string> a) : argv(std::move(a))
-	{
-	}
+	explicit prog(std::vector<std::string> a) : argv(std::move(a)) {}
 	prog &user(uid_t uid)
 	{
 		spec.drop = true;

@@ -10,8 +10,7 @@ extern "C" {
 #include "cuse_dev/base/avl.h"
 }
 
-namespace
-{
+namespace {
 struct item {
 	struct avl_node node;
 	int key;

@@ -12,17 +12,10 @@ extern "C" {
 #include "cuse_dev/base/console.h"
 }
 
-class Console : public ::testing::Test
-{
-      protected:
-	void make(size_t bytes)
-	{
-		ASSERT_EQ(console_create(bytes, &c), 0);
-	}
-	void TearDown() override
-	{
-		console_destroy(c);
-	}
+class Console : public ::testing::Test {
+protected:
+	void make(size_t bytes) { ASSERT_EQ(console_create(bytes, &c), 0); }
+	void TearDown() override { console_destroy(c); }
 	int put(const std::string &s, int to = 1)
 	{
 		return console_write(c, to, s.data(), s.size());

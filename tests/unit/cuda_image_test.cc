@@ -122,12 +122,12 @@ TEST(Image, FileGetsANul)
 TEST(Jit, LogsAndSizesComeBack)
 {
 	char info[8] = "x", error[64] = "x";
-	CUjit_option opt[] = { CU_JIT_INFO_LOG_BUFFER, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES,
+	CUjit_option opt[] = { CU_JIT_INFO_LOG_BUFFER,	CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES,
 			       CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
-			       CU_JIT_WALL_TIME, CU_JIT_MAX_REGISTERS };
-	void *val[] = { info, reinterpret_cast<void *>(sizeof(info)), error,
-			reinterpret_cast<void *>(sizeof(error)), nullptr,
-			reinterpret_cast<void *>(32) };
+			       CU_JIT_WALL_TIME,	CU_JIT_MAX_REGISTERS };
+	void *val[] = { info,	 reinterpret_cast<void *>(sizeof(info)),
+			error,	 reinterpret_cast<void *>(sizeof(error)),
+			nullptr, reinterpret_cast<void *>(32) };
 	jit_options jit;
 	float ms;
 

@@ -59,8 +59,8 @@ TEST(Lookup, EveryRowIsSoundAndListedOnce)
 		EXPECT_GE(s[i].since, 2000) << name;
 		EXPECT_LE(s[i].since, 13000) << name;
 		EXPECT_NE(s[i].function, nullptr) << name;
-		EXPECT_EQ(s[i].per_thread, name.size() > 5 && name.find("_pt", name.size() - 5) !=
-								      std::string::npos)
+		EXPECT_EQ(s[i].per_thread,
+			  name.size() > 5 && name.find("_pt", name.size() - 5) != std::string::npos)
 			<< name;
 	}
 }

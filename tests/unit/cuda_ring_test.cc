@@ -102,7 +102,10 @@ protected:
 			static_cast<uint8_t *>(to)[i] = stream_.ring[(at + i) % VGPU_RING_BYTES];
 	}
 
-	void start() { worker_ = std::thread([this] { consume(); }); }
+	void start()
+	{
+		worker_ = std::thread([this] { consume(); });
+	}
 
 	void stop()
 	{
@@ -171,7 +174,8 @@ TEST_F(Ring, BodyArrivesPaddedAcrossTheEnd)
 
 		ASSERT_EQ(cmd->func, i);
 		ASSERT_EQ(seen_[i].size(), (used + 7) / 8 * 8);
-		ASSERT_EQ(memcmp(seen_[i].data() + sizeof(*cmd), sent[i].data(), sent[i].size()), 0);
+		ASSERT_EQ(memcmp(seen_[i].data() + sizeof(*cmd), sent[i].data(), sent[i].size()),
+			  0);
 		for (size_t b = used; b < seen_[i].size(); b++)
 			ASSERT_EQ(seen_[i][b], 0);
 	}
@@ -183,9 +187,11 @@ TEST_F(Ring, TooLargeIsRefused)
 	std::vector<uint8_t> body(VGPU_CMD_MAX_BYTES);
 
 	EXPECT_EQ(link_submit_body(&stream_, &cmd, body.data(), VGPU_CMD_MAX_BYTES - sizeof(cmd),
-				   nullptr), 0);
+				   nullptr),
+		  0);
 	EXPECT_EQ(link_submit_body(&stream_, &cmd, body.data(),
-				   VGPU_CMD_MAX_BYTES - sizeof(cmd) + 1, nullptr), -EINVAL);
+				   VGPU_CMD_MAX_BYTES - sizeof(cmd) + 1, nullptr),
+		  -EINVAL);
 	cmd.bytes = 4;
 	EXPECT_EQ(link_submit(&stream_, &cmd, nullptr), -EINVAL);
 }

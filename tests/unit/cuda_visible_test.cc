@@ -13,7 +13,7 @@ extern "C" {
 
 /* Three devices: node order 0, 1, 2; bus order 2, 1, 0; speed order 1, 0, 2. */
 class Visible : public ::testing::Test {
-    protected:
+protected:
 	struct link link_ = {};
 	struct link_dev dev_[3] = {};
 
@@ -28,7 +28,8 @@ class Visible : public ::testing::Test {
 			link_.dev[i] = &d;
 			d.info.pci_bus = 9 - i;
 			for (int j = 0; j < 16; j++)
-				d.info.uuid[j] = static_cast<uint8_t>(0xa0 + 16 * (i > 1) + j + (j == 3) * i);
+				d.info.uuid[j] = static_cast<uint8_t>(0xa0 + 16 * (i > 1) + j +
+								      (j == 3) * i);
 			set(d, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, sms[i]);
 			set(d, CU_DEVICE_ATTRIBUTE_CLOCK_RATE, 1000);
 		}

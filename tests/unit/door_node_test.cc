@@ -13,9 +13,8 @@ extern "C" {
 #include "cuse_dev/door/door.h"
 }
 
-class Node : public ::testing::Test
-{
-      protected:
+class Node : public ::testing::Test {
+protected:
 	void SetUp() override
 	{
 		char name[] = "/tmp/vgpu-node-XXXXXX";

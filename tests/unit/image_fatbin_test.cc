@@ -14,8 +14,7 @@ extern "C" {
 #include "cuse_dev/backend/soft/image/image.h"
 }
 
-namespace
-{
+namespace {
 
 enum Packing { PLAIN, LZ4P, ZSTDP };
 
@@ -96,10 +95,7 @@ struct Pick {
 		if (!r)
 			target = image_target(text.text, text.bytes, &suffix);
 	}
-	~Pick()
-	{
-		free(r ? nullptr : text.text);
-	}
+	~Pick() { free(r ? nullptr : text.text); }
 };
 
 } // namespace

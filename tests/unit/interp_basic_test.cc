@@ -2,9 +2,7 @@
 // Straight code, branches, loops, shared memory and barriers, from IR text.
 #include "simt_fixture.h"
 
-class Interp : public Simt
-{
-};
+class Interp : public Simt {};
 
 static const char *vector_add = R"(
 unit params=24 depth=1

@@ -2,8 +2,7 @@
 // printf, assert and malloc of device code.
 #include "simt_fixture.h"
 
-class Builtin : public Simt
-{
+class Builtin : public Simt {
 protected:
 	void SetUp() override
 	{
@@ -84,7 +83,8 @@ block
 	EXPECT_EQ(710u, run(kWindow));
 	EXPECT_EQ(33u, fault.tid[0]);
 	EXPECT_EQ(9u, fault.line);
-	EXPECT_EQ("a.cu:42: void f(): block: [0,0,0], thread: [33,0,0] Assertion `x < 3` failed.\n", text(2));
+	EXPECT_EQ("a.cu:42: void f(): block: [0,0,0], thread: [33,0,0] Assertion `x < 3` failed.\n",
+		  text(2));
 }
 
 TEST_F(Builtin, Malloc)

@@ -2,9 +2,7 @@
 // Shapes of control flow: nested divergence, switch, early exit, calls of all kinds, spinning lanes.
 #include "simt_fixture.h"
 
-class Control : public Simt
-{
-};
+class Control : public Simt {};
 
 // if (t & 1) { if (t & 2) a else b } else { if (t & 4) exit else c }, then a sum over the rest.
 TEST_F(Control, NestedAndEarlyExit)
@@ -55,8 +53,11 @@ block
 
 			for (uint32_t k = warp; k < n && k < warp + 32; k++)
 				left += k & 1 || !(k & 4);
-			EXPECT_EQ(i & 1 ? (i & 2 ? 100 : 200) + 1000 * left :
-				  i & 4 ? 0 : 300 + 1000 * left, words()[i]) << i << " of " << n;
+			EXPECT_EQ(i & 1	  ? (i & 2 ? 100 : 200) + 1000 * left
+				  : i & 4 ? 0
+					  : 300 + 1000 * left,
+				  words()[i])
+				<< i << " of " << n;
 		}
 	}
 }

@@ -9,8 +9,7 @@ extern "C" {
 #include "cuse_dev/backend/soft/rt/rt.h"
 }
 
-namespace
-{
+namespace {
 struct Row {
 	const char *name;
 	ir_op op;
@@ -22,13 +21,14 @@ struct Row {
 };
 
 constexpr uint32_t kFtz = 16, kInt = 512;
-#define M_FTZ kFtz
-#define M_RZI (IR_RZ | kInt)
-#define M_APPROX IR_APPROX
-#define M_SUB(n) ((uint32_t)(n) << 10)
+#define M_FTZ	  kFtz
+#define M_RZI	  (IR_RZ | kInt)
+#define M_APPROX  IR_APPROX
+#define M_SUB(n)  ((uint32_t)(n) << 10)
 #define NONE_TYPE IR_NONE
 #define BITSOF(T) (uint32_t)(sizeof(T) * 8)
 
+/* clang-format off */
 const Row rows[] = {
 #define UN(name, OP, TYPE, TYPE2, MODS, D, A, expr) \
 	{ #name, IR_OP_##OP, IR_##TYPE, IR_##TYPE2, IR_EQ, MODS, 1, BITSOF(D), { BITSOF(A), 0, 0 } },
@@ -46,6 +46,7 @@ const Row rows[] = {
 	{ #name, IR_OP_##OP, IR_##TYPE, IR_NONE, IR_EQ, MODS, 2, BITSOF(T), { BITSOF(T), BITSOF(T), 0 } },
 #include "cuse_dev/backend/soft/interp/fast.def"
 };
+/* clang-format on */
 
 uint64_t rng_state = 88172645463325252ull;
 
@@ -61,11 +62,43 @@ uint64_t rng()
 uint64_t operand(uint32_t bits)
 {
 	static const uint64_t edges[] = {
-		0, 1, ~0ull, 0x80000000u, 0x7fffffffu, 0x7f800000u, 0xff800000u, 0x7fc00000u, 0x7f800001u,
-		0x00000001u, 0x80000001u, 0x007fffffu, 0x3f800000u, 0xbf800000u, 0x4f000000u, 0x5f000000u,
-		0xcf000000u, 0x7ff0000000000000ull, 0xfff0000000000000ull, 0x7ff8000000000001ull,
-		0x3ff0000000000000ull, 0x8000000000000000ull, 0x43e0000000000000ull, 31, 32, 33, 63, 64,
-		0x7c00, 0xfc00, 0x7e00, 0x0001, 0x8000, 0x3c00, 0x7bff, 0x00800000u, 0x0d800000u,
+		0,
+		1,
+		~0ull,
+		0x80000000u,
+		0x7fffffffu,
+		0x7f800000u,
+		0xff800000u,
+		0x7fc00000u,
+		0x7f800001u,
+		0x00000001u,
+		0x80000001u,
+		0x007fffffu,
+		0x3f800000u,
+		0xbf800000u,
+		0x4f000000u,
+		0x5f000000u,
+		0xcf000000u,
+		0x7ff0000000000000ull,
+		0xfff0000000000000ull,
+		0x7ff8000000000001ull,
+		0x3ff0000000000000ull,
+		0x8000000000000000ull,
+		0x43e0000000000000ull,
+		31,
+		32,
+		33,
+		63,
+		64,
+		0x7c00,
+		0xfc00,
+		0x7e00,
+		0x0001,
+		0x8000,
+		0x3c00,
+		0x7bff,
+		0x00800000u,
+		0x0d800000u,
 	};
 	uint64_t v = rng();
 
@@ -74,8 +107,8 @@ uint64_t operand(uint32_t bits)
 		v = edges[rng() % (sizeof(edges) / sizeof(edges[0]))];
 		break;
 	case 1: /* a float of moderate size */
-		v = bits == 32 ? (v & 0x83ffffffu) | 0x3c000000u :
-				 (v & 0x803fffffffffffffull) | 0x3fc0000000000000ull;
+		v = bits == 32 ? (v & 0x83ffffffu) | 0x3c000000u
+			       : (v & 0x803fffffffffffffull) | 0x3fc0000000000000ull;
 		break;
 	default:
 		break;
@@ -92,8 +125,8 @@ const char *round_name(uint32_t r)
 
 const char *cmp_name(ir_cmp c)
 {
-	static const char *const names[] = { "eq",  "ne",  "lt",  "le",	 "gt",	"ge",  "equ", "neu",
-					     "ltu", "leu", "gtu", "geu", "num", "nan" };
+	static const char *const names[] = { "eq",  "ne",  "lt",  "le",	 "gt",	"ge",  "equ",
+					     "neu", "ltu", "leu", "gtu", "geu", "num", "nan" };
 
 	return names[c];
 }
@@ -104,14 +137,14 @@ std::string width(uint32_t bits)
 }
 } // namespace
 
-class InterpFast : public Simt
-{
+class InterpFast : public Simt {
 protected:
 	/* Kernel: lane i takes its operands from 64-bit cells at 8 * (3 * i + k), result to cell 96 + i. */
 	std::string text(const Row &r, int imm_at, uint64_t imm, bool guarded)
 	{
 		std::string s = "unit params=8 depth=1 func \"k\" regs u32 u64 u64 pred u32 u64 " +
-				width(r.dbits), op;
+				width(r.dbits),
+			    op;
 
 		for (int k = 0; k < 3; k++)
 			s += " " + width(k < r.ns ? r.bits[k] : 32);
@@ -120,8 +153,8 @@ protected:
 		     "and u32 %4 = %0, 5\nsetp u32 cmp=eq %3, _ = %4, 1, _\n";
 		for (int k = 0; k < r.ns; k++)
 			s += "ld u" + std::to_string(r.bits[k]) + " u" + std::to_string(r.bits[k]) +
-			     " space=global off=" + std::to_string(8 * k) + " %" + std::to_string(7 + k) +
-			     " = %2\n";
+			     " space=global off=" + std::to_string(8 * k) + " %" +
+			     std::to_string(7 + k) + " = %2\n";
 		if (r.dbits == 1)
 			s += "setp u32 cmp=ne %6, _ = %0, %0, _\n";
 		else
@@ -158,7 +191,8 @@ protected:
 
 	bool check(const Row &r, int imm_at, bool guarded)
 	{
-		uint64_t *cells = (uint64_t *)kWindow, imm = imm_at >= 0 ? operand(r.bits[imm_at]) : 0;
+		uint64_t *cells = (uint64_t *)kWindow,
+			 imm = imm_at >= 0 ? operand(r.bits[imm_at]) : 0;
 		std::string kernel = text(r, imm_at, imm, guarded);
 
 		load(kernel);
@@ -193,10 +227,11 @@ protected:
 				}
 				want = guarded && (i & 5) != 1 ? 0 : dst[0].lo & mask;
 				if (want != cells[96 + i]) {
-					ADD_FAILURE() << std::hex << r.name << (guarded ? " guarded" : "")
-						      << " of " << src[0].lo << ", " << src[1].lo << ", "
-						      << src[2].lo << ": " << cells[96 + i] << ", not "
-						      << want;
+					ADD_FAILURE()
+						<< std::hex << r.name << (guarded ? " guarded" : "")
+						<< " of " << src[0].lo << ", " << src[1].lo << ", "
+						<< src[2].lo << ": " << cells[96 + i] << ", not "
+						<< want;
 					return false;
 				}
 			}

@@ -2,8 +2,7 @@
 // Lanes that look at each other: shfl, vote, match, redux, elect, and waiting for members.
 #include "simt_fixture.h"
 
-class Warp : public Simt
-{
+class Warp : public Simt {
 protected:
 	/* Runs @lines with %0 = lane, %1 = 3 * lane + 1; stores %2 of each lane. */
 	void go(const std::string &lines, uint32_t threads = 32)
@@ -28,10 +27,14 @@ block
 
 TEST_F(Warp, Shuffles)
 {
-	go(std::string("shfl u32 sub=down %2, %4 = %1, 3, 31, 0xffffffff\n@!%4 add u32 %2 = %2, 1000") + out);
+	go(std::string(
+		   "shfl u32 sub=down %2, %4 = %1, 3, 31, 0xffffffff\n@!%4 add u32 %2 = %2, 1000") +
+	   out);
 	for (uint32_t i = 0; i < 32; i++)
 		EXPECT_EQ(i + 3 < 32 ? 3 * (i + 3) + 1 : 3 * i + 1001, words()[i]) << i;
-	go(std::string("shfl u32 sub=up %2, %4 = %1, 5, 0, 0xffffffff\n@!%4 add u32 %2 = %2, 1000") + out);
+	go(std::string(
+		   "shfl u32 sub=up %2, %4 = %1, 5, 0, 0xffffffff\n@!%4 add u32 %2 = %2, 1000") +
+	   out);
 	for (uint32_t i = 0; i < 32; i++)
 		EXPECT_EQ(i >= 5 ? 3 * (i - 5) + 1 : 3 * i + 1001, words()[i]) << i;
 	go(std::string("shfl u32 sub=bfly %2, _ = %1, 7, 31, 0xffffffff") + out);
@@ -41,7 +44,9 @@ TEST_F(Warp, Shuffles)
 	go(std::string("shfl u32 sub=idx %2, _ = %1, 10, 0x181f, 0xffffffff") + out);
 	for (uint32_t i = 0; i < 32; i++)
 		EXPECT_EQ(3 * ((i & 24) | 2) + 1, words()[i]) << i;
-	go(std::string("shfl u32 sub=down %2, %4 = %1, 3, 0x181f, 0xffffffff\n@!%4 add u32 %2 = %2, 1000") + out);
+	go(std::string("shfl u32 sub=down %2, %4 = %1, 3, 0x181f, 0xffffffff\n@!%4 add u32 %2 = "
+		       "%2, 1000") +
+	   out);
 	for (uint32_t i = 0; i < 32; i++)
 		EXPECT_EQ(i % 8 + 3 < 8 ? 3 * (i + 3) + 1 : 3 * i + 1001, words()[i]) << i;
 }
@@ -49,17 +54,21 @@ TEST_F(Warp, Shuffles)
 TEST_F(Warp, VotesAndMasks)
 {
 	go(std::string("and u32 %6 = %0, 3\nsetp u32 cmp=eq %4, _ = %6, 0, _\n"
-		       "vote u32 sub=ballot %2 = %4, 0xffffffff") + out);
+		       "vote u32 sub=ballot %2 = %4, 0xffffffff") +
+	   out);
 	EXPECT_EQ(0x11111111u, words()[5]);
 	go(std::string("setp u32 cmp=lt %4, _ = %0, 40, _\nvote pred sub=all %5 = %4, 0xffffffff\n"
 		       "@%5 or u32 %2 = %2, 1\nsetp u32 cmp=lt %4, _ = %0, 3, _\n"
 		       "vote pred sub=all %5 = %4, 0xffffffff\n@%5 or u32 %2 = %2, 2\n"
 		       "vote pred sub=any %5 = %4, 0xffffffff\n@%5 or u32 %2 = %2, 4\n"
-		       "vote pred sub=uni %5 = %4, 0xffffffff\n@%5 or u32 %2 = %2, 8") + out);
+		       "vote pred sub=uni %5 = %4, 0xffffffff\n@%5 or u32 %2 = %2, 8") +
+	   out);
 	EXPECT_EQ(5u, words()[9]);
 	go(std::string("and u32 %6 = %0, 3\nmatch.any u32 %2 = %6, 0xffffffff") + out);
 	EXPECT_EQ(0x22222222u, words()[5]);
-	go(std::string("and u32 %6 = %0, 0\nmatch.all u32 %2, %4 = %6, 0xffffffff\n@!%4 mov u32 %2 = 3") + out);
+	go(std::string("and u32 %6 = %0, 0\nmatch.all u32 %2, %4 = %6, 0xffffffff\n@!%4 mov u32 %2 "
+		       "= 3") +
+	   out);
 	EXPECT_EQ(0xffffffffu, words()[5]);
 	go(std::string("redux u32 sub=add %2 = %1, 0xffffffff") + out);
 	EXPECT_EQ(3u * 496 + 32, words()[7]);
@@ -157,7 +166,8 @@ block
 // Lanes of one warp with masks of their own in one instruction: tiles of 8.
 TEST_F(Warp, TilesWithTheirOwnMasks)
 {
-	go(std::string("and u32 %6 = %0, 24\nshl u32 %6 = 255, %6\nredux u32 sub=add %2 = %1, %6") + out);
+	go(std::string("and u32 %6 = %0, 24\nshl u32 %6 = 255, %6\nredux u32 sub=add %2 = %1, %6") +
+	   out);
 	for (uint32_t i = 0; i < 32; i++)
 		EXPECT_EQ(3 * (8 * (i / 8 * 8) + 28) + 8, words()[i]) << i;
 }

@@ -12,8 +12,7 @@ extern "C" {
 #include "cuse_dev/base/arena.h"
 }
 
-class IrText : public ::testing::Test
-{
+class IrText : public ::testing::Test {
 protected:
 	void SetUp() override { arena = arena_create(0); }
 	void TearDown() override { arena_destroy(arena); }
@@ -38,8 +37,10 @@ protected:
 	{
 		struct ir_unit *u;
 
-		if (read("unit params=8 func \"k\" frame=16 regs u16 u32 u64 pred u32 u128\nblock\n" + lines + "\n" +
-			 term, &u) < 0)
+		if (read("unit params=8 func \"k\" frame=16 regs u16 u32 u64 pred u32 "
+			 "u128\nblock\n" +
+				 lines + "\n" + term,
+			 &u) < 0)
 			return std::string("read: ") + err;
 		return ir_verify(u, err, sizeof(err)) == 0 ? "" : err;
 	}
@@ -90,7 +91,9 @@ TEST_F(IrText, NumbersInAllForms)
 	struct ir_unit *u;
 
 	ASSERT_EQ(0, read("unit func \"k\" regs u64 block mov u64 %0 = -1 mov u64 %0 = 1.5f "
-			  "mov u64 %0 = -2.0d mov u64 %0 = 0x10 exit // end", &u)) << err;
+			  "mov u64 %0 = -2.0d mov u64 %0 = 0x10 exit // end",
+			  &u))
+		<< err;
 	EXPECT_EQ(~0ull, u->funcs[0]->blocks[0].insts[0].opnd[1].imm);
 	EXPECT_EQ(0x3fc00000u, u->funcs[0]->blocks[0].insts[1].opnd[1].imm);
 	EXPECT_EQ(0xc000000000000000ull, u->funcs[0]->blocks[0].insts[2].opnd[1].imm);
@@ -111,8 +114,9 @@ TEST_F(IrText, ErrorsSayWhere)
 
 TEST_F(IrText, EveryPrefixIsRefusedOrRead)
 {
-	const std::string text = "unit params=8 func \"k\" frame=4 params(0:4) regs u32:\"a\" pred block \"x\" !3 "
-				 "@!%1 add u32 ftz %0 = %0, 1.5f !4:5 switch %0 [0 0] block br %1 0 1 uni";
+	const std::string text =
+		"unit params=8 func \"k\" frame=4 params(0:4) regs u32:\"a\" pred block \"x\" !3 "
+		"@!%1 add u32 ftz %0 = %0, 1.5f !4:5 switch %0 [0 0] block br %1 0 1 uni";
 	struct ir_unit *u;
 
 	for (size_t n = 0; n < text.size(); n++)
@@ -123,7 +127,8 @@ TEST_F(IrText, EveryPrefixIsRefusedOrRead)
 TEST_F(IrText, VerifyAcceptsAndRefuses)
 {
 	EXPECT_EQ("", verify("add u32 %1 = %1, %4\nmul.wide u32 %2 = %1, 3\nshl u64 %2 = %2, %1\n"
-			     "setp u64 cmp=lt %3, _ = %2, 7, _\npack u32 %1 = %0, %0\ncvt u64 u8 %2 = %0"));
+			     "setp u64 cmp=lt %3, _ = %2, 7, _\npack u32 %1 = %0, %0\ncvt u64 u8 "
+			     "%2 = %0"));
 	EXPECT_NE("", verify("add u32 %1 = %1, %2"));
 	EXPECT_NE("", verify("add u32 %2 = %1, %1"));
 	EXPECT_NE("", verify("add u32 %1 = %1"));

@@ -18,14 +18,12 @@ extern "C" {
 #include "cuse_dev/mem/space.h"
 }
 
-namespace
-{
+namespace {
 const uint64_t kWindow = 0x700000000000ull;
 const uint64_t kUnit = MEM_UNIT;
 
-class Mem : public ::testing::Test
-{
-      protected:
+class Mem : public ::testing::Test {
+protected:
 	void SetUp() override
 	{
 		struct mem_config c = {};

@@ -24,10 +24,10 @@ const struct profile *Find(const char *name)
 }
 
 /* The names in the table belong to the numbers in the table. */
-#define ATTR(nr, NAME, value) static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
+#define ATTR(nr, NAME, value)		   static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
 #define ATTR_BY_CARD(nr, NAME, a, b, c, d) static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
-#define ATTR_EXPR(nr, NAME, e) static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
-#define ATTR_NOT_BUILT(nr, NAME) static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
+#define ATTR_EXPR(nr, NAME, e)		   static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
+#define ATTR_NOT_BUILT(nr, NAME)	   static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
 #include "cuse_dev/vdev/profile.def"
 
 TEST(ProfileAttrs, EveryValueOfTheEnumIsAnswered)
@@ -44,7 +44,8 @@ TEST(ProfileAttrs, EveryValueOfTheEnumIsAnswered)
 		}
 		EXPECT_EQ(1, a.value[CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING]);
 		EXPECT_EQ(1, a.value[CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED]);
-		EXPECT_EQ(1, a.value[CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED]);
+		EXPECT_EQ(1,
+			  a.value[CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED]);
 		EXPECT_EQ(1, a.value[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH]);
 		EXPECT_EQ(0, a.value[CU_DEVICE_ATTRIBUTE_INTEGRATED]);
 		EXPECT_EQ(0, a.value[CU_DEVICE_ATTRIBUTE_DMA_BUF_SUPPORTED]);
@@ -156,9 +157,9 @@ uint32_t Occupancy(const char *name, uint32_t threads, uint32_t regs, uint64_t s
 /* Results of NVIDIA's occupancy calculator. */
 TEST(ProfileOccupancy, Limits)
 {
-	EXPECT_EQ(8u, Occupancy("H100-80GB", 256, 32, 0));   /* warps */
-	EXPECT_EQ(32u, Occupancy("H100-80GB", 32, 16, 0));   /* blocks */
-	EXPECT_EQ(2u, Occupancy("H100-80GB", 256, 128, 0));  /* registers */
+	EXPECT_EQ(8u, Occupancy("H100-80GB", 256, 32, 0));     /* warps */
+	EXPECT_EQ(32u, Occupancy("H100-80GB", 32, 16, 0));     /* blocks */
+	EXPECT_EQ(2u, Occupancy("H100-80GB", 256, 128, 0));    /* registers */
 	EXPECT_EQ(4u, Occupancy("H100-80GB", 256, 16, 49152)); /* shared: 4 * 50176 <= 233472 */
 	EXPECT_EQ(1u, Occupancy("H100-80GB", 256, 16, 232448));
 	EXPECT_EQ(0u, Occupancy("H100-80GB", 256, 16, 232449));

@@ -4,8 +4,7 @@
 
 #include "unit/ptx_text.h"
 
-namespace
-{
+namespace {
 
 void good(const std::string &body, const std::string &before = "")
 {

@@ -9,8 +9,7 @@ extern "C" {
 #include "cuse_dev/backend/soft/ptx/tree.h"
 }
 
-namespace
-{
+namespace {
 
 struct Lex {
 	std::string text;

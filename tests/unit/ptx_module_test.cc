@@ -6,8 +6,7 @@
 
 #include "unit/ptx_text.h"
 
-namespace
-{
+namespace {
 
 const struct ptx_var *var(const PtxModule &m, const char *name)
 {

@@ -10,8 +10,7 @@
 
 #include "unit/ptx_text.h"
 
-namespace
-{
+namespace {
 
 /* label -> position, in the only function */
 std::map<std::string, uint32_t> positions(const PtxUnit &u)

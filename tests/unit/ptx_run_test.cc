@@ -12,8 +12,7 @@ extern "C" {
 #include "cuse_dev/backend/backend.h"
 }
 
-namespace
-{
+namespace {
 
 const uint64_t WINDOW = 0x700000000000ull;
 
@@ -80,10 +79,7 @@ struct Launched {
 		backend_soft.close(backend);
 		munmap(mem, 1 << 20);
 	}
-	uint32_t u32(int i) const
-	{
-		return ((const uint32_t *)mem)[i];
-	}
+	uint32_t u32(int i) const { return ((const uint32_t *)mem)[i]; }
 };
 
 /* A kernel that stores %out of thread %t at out[%t]. */

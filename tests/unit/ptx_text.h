@@ -25,10 +25,7 @@ struct PtxModule {
 		memcpy(copy, text.data(), text.size());
 		code = ptx_module_load(copy, text.size(), &m, &err);
 	}
-	~PtxModule()
-	{
-		ptx_module_unload(code ? nullptr : m);
-	}
+	~PtxModule() { ptx_module_unload(code ? nullptr : m); }
 	PtxModule(const PtxModule &) = delete;
 	PtxModule &operator=(const PtxModule &) = delete;
 };
@@ -50,10 +47,7 @@ struct PtxUnit {
 		else
 			err = mod.err;
 	}
-	~PtxUnit()
-	{
-		ptx_unit_destroy(u);
-	}
+	~PtxUnit() { ptx_unit_destroy(u); }
 	PtxUnit(const PtxUnit &) = delete;
 	PtxUnit &operator=(const PtxUnit &) = delete;
 

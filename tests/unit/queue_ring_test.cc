@@ -8,12 +8,10 @@
 
 #include <chrono>
 
-namespace
-{
+namespace {
 // A stream fed through its shared ring, as libcuda does it.
-class Ring
-{
-      public:
+class Ring {
+public:
 	Ring(Front *front, uint32_t ctx) : f(front)
 	{
 		id = f->stream(ctx, &slot);
@@ -46,10 +44,7 @@ class Ring
 		put(&c, c.l.head.bytes);
 		seq++;
 	}
-	void nop()
-	{
-		command(VGPU_CMD_NOP, vgpu_cmd_nop());
-	}
+	void nop() { command(VGPU_CMD_NOP, vgpu_cmd_nop()); }
 	void host_ack(uint64_t token)
 	{
 		__atomic_store_n(&share->host_ack, token, __ATOMIC_RELEASE);
@@ -90,9 +85,8 @@ class Ring
 	uint64_t tail = 0, seq = 0;
 };
 
-class Queue : public ::testing::Test
-{
-      protected:
+class Queue : public ::testing::Test {
+protected:
 	Queue() : f(true), ctx(f.ctx()) {}
 
 	uint32_t error()
@@ -125,7 +119,8 @@ TEST_F(Queue, ManyCommandsWrapTheRing)
 	uint32_t mod = f.module(ctx), w = f.func(mod, "write");
 
 	for (uint32_t i = 0; i < 20000; i++) {
-		while (r.tail + 256 > __atomic_load_n(&r.share->head, __ATOMIC_ACQUIRE) + VGPU_RING_BYTES)
+		while (r.tail + 256 >
+		       __atomic_load_n(&r.share->head, __ATOMIC_ACQUIRE) + VGPU_RING_BYTES)
 			;
 		r.launch(Front::make_launch(w, 16, va + i % 16 * 4, i));
 		if (i % 3 == 0)
@@ -144,7 +139,8 @@ TEST_F(Queue, DoorbellWakesASleeper)
 	Ring r(&f, ctx);
 
 	for (int i = 0; i < 20; i++) {
-		for (int k = 0; k < 200 && !__atomic_load_n(&r.share->asleep, __ATOMIC_SEQ_CST); k++)
+		for (int k = 0; k < 200 && !__atomic_load_n(&r.share->asleep, __ATOMIC_SEQ_CST);
+		     k++)
 			usleep(1000);
 		EXPECT_EQ(1u, r.share->asleep);
 		if (i % 2)
@@ -397,9 +393,7 @@ struct Hostile {
 	uint64_t tail;
 };
 
-class QueueHostile : public Queue, public ::testing::WithParamInterface<Hostile>
-{
-};
+class QueueHostile : public Queue, public ::testing::WithParamInterface<Hostile> {};
 
 TEST_P(QueueHostile, BreaksOnlyItsContext)
 {
@@ -427,13 +421,14 @@ TEST_P(QueueHostile, BreaksOnlyItsContext)
 
 INSTANTIATE_TEST_SUITE_P(
 	All, QueueHostile,
-	::testing::Values(Hostile{ "SizeZero", { VGPU_CMD_NOP, 0 }, 8 },
-			  Hostile{ "SizeFour", { VGPU_CMD_NOP, 4 }, 8 },
-			  Hostile{ "SizeOdd", { VGPU_CMD_NOP, 12 }, 16 },
-			  Hostile{ "SizeOverMax", { VGPU_CMD_LAUNCH, VGPU_CMD_MAX_BYTES + 8 }, 65536 },
-			  Hostile{ "SizeHuge", { VGPU_CMD_LAUNCH, 0xfffffff8u }, 65536 },
-			  Hostile{ "TailFarAhead", { VGPU_CMD_NOP, 8 }, VGPU_RING_BYTES + 8 },
-			  Hostile{ "TailAllOnes", { VGPU_CMD_NOP, 8 }, ~0ull }),
+	::testing::Values(
+		Hostile{ "SizeZero", { VGPU_CMD_NOP, 0 }, 8 },
+		Hostile{ "SizeFour", { VGPU_CMD_NOP, 4 }, 8 },
+		Hostile{ "SizeOdd", { VGPU_CMD_NOP, 12 }, 16 },
+		Hostile{ "SizeOverMax", { VGPU_CMD_LAUNCH, VGPU_CMD_MAX_BYTES + 8 }, 65536 },
+		Hostile{ "SizeHuge", { VGPU_CMD_LAUNCH, 0xfffffff8u }, 65536 },
+		Hostile{ "TailFarAhead", { VGPU_CMD_NOP, 8 }, VGPU_RING_BYTES + 8 },
+		Hostile{ "TailAllOnes", { VGPU_CMD_NOP, 8 }, ~0ull }),
 	[](const ::testing::TestParamInfo<Hostile> &i) { return i.param.name; });
 
 TEST_F(Queue, LargestCommandFits)

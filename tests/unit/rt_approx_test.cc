@@ -13,15 +13,19 @@ namespace {
 
 typedef void (*vec_fn)(float *, const float *, bool);
 
-void Tanh(float *d, const float *a, bool) { rt_vec_tanh_f32(d, a); }
+void Tanh(float *d, const float *a, bool)
+{
+	rt_vec_tanh_f32(d, a);
+}
 
 const struct {
 	ir_op op;
 	vec_fn vec;
 } kFunctions[] = {
-	{ IR_OP_EX2, rt_vec_ex2_f32 },	 { IR_OP_LG2, rt_vec_lg2_f32 },	    { IR_OP_SIN, rt_vec_sin_f32 },
-	{ IR_OP_COS, rt_vec_cos_f32 },	 { IR_OP_RCP, rt_vec_rcp_f32 },	    { IR_OP_SQRT, rt_vec_sqrt_f32 },
-	{ IR_OP_TANH, Tanh },		 { IR_OP_RSQRT, rt_vec_rsqrt_f32 },
+	{ IR_OP_EX2, rt_vec_ex2_f32 }, { IR_OP_LG2, rt_vec_lg2_f32 },
+	{ IR_OP_SIN, rt_vec_sin_f32 }, { IR_OP_COS, rt_vec_cos_f32 },
+	{ IR_OP_RCP, rt_vec_rcp_f32 }, { IR_OP_SQRT, rt_vec_sqrt_f32 },
+	{ IR_OP_TANH, Tanh },	       { IR_OP_RSQRT, rt_vec_rsqrt_f32 },
 };
 
 /* Every stride-th float, 32 at a time. */
@@ -73,7 +77,8 @@ TEST(RtApprox, Lg2WithinBounds)
 			return;
 		double want = std::log2((double)x), error = std::fabs(y - want);
 
-		ASSERT_LE(error, x > 0.5f && x < 2 ? 0x1p-22 : std::fabs(want) * 0x1p-22) << x << " " << y;
+		ASSERT_LE(error, x > 0.5f && x < 2 ? 0x1p-22 : std::fabs(want) * 0x1p-22)
+			<< x << " " << y;
 	});
 }
 
@@ -85,7 +90,9 @@ TEST(RtApprox, Lg2NearOneKeepsItsDigits)
 
 		rt_vec_lg2_f32(d, a, false);
 		y = d[0];
-		ASSERT_LE(std::fabs(y - std::log2((double)x)), std::fabs(std::log2((double)x)) * 0x1p-21) << x;
+		ASSERT_LE(std::fabs(y - std::log2((double)x)),
+			  std::fabs(std::log2((double)x)) * 0x1p-21)
+			<< x;
 	}
 }
 
@@ -179,7 +186,8 @@ TEST(RtApprox, ScalarEqualsVector)
 				a[k] = rt_f32(RandomF32(g));
 			f.vec(d, a, ftz);
 			for (int k = 0; k < RT_LANES; k++)
-				ASSERT_EQ(Eval(Inst(f.op, IR_F32).Round(IR_APPROX).Ftz(ftz), { F(a[k]) }),
+				ASSERT_EQ(Eval(Inst(f.op, IR_F32).Round(IR_APPROX).Ftz(ftz),
+					       { F(a[k]) }),
 					  F(d[k]))
 					<< f.op << " " << a[k];
 		}
@@ -192,10 +200,10 @@ TEST(RtApprox, ScalarEqualsVector)
  */
 TEST(RtApprox, SpecialValues)
 {
-	const uint32_t in[] = { 0xff800000, 0xbf800000, 0x80000001, 0x80000000, 0, 1,
-				0x3f800000, 0x7f800000, 0x7fc00000 };
-	const uint32_t X = 0x12345678, N = 0x7fffffff, P = 0x7f800000, M = 0xff800000, ONE = 0x3f800000,
-		       NZ = 0x80000000, MONE = 0xbf800000, Z = 0;
+	const uint32_t in[] = { 0xff800000, 0xbf800000, 0x80000001, 0x80000000, 0,
+				1,	    0x3f800000, 0x7f800000, 0x7fc00000 };
+	const uint32_t X = 0x12345678, N = 0x7fffffff, P = 0x7f800000, M = 0xff800000,
+		       ONE = 0x3f800000, NZ = 0x80000000, MONE = 0xbf800000, Z = 0;
 	struct {
 		ir_op op;
 		bool ftz;
@@ -220,11 +228,13 @@ TEST(RtApprox, SpecialValues)
 
 	for (auto &row : rows) {
 		for (int i = 0; i < 9; i++) {
-			uint64_t got = Eval(Inst(row.op, IR_F32).Round(IR_APPROX).Ftz(row.ftz), { in[i] });
+			uint64_t got =
+				Eval(Inst(row.op, IR_F32).Round(IR_APPROX).Ftz(row.ftz), { in[i] });
 
 			if (row.want[i] != X) {
-				EXPECT_EQ(row.want[i], got) << std::hex << "op " << row.op << " ftz " << row.ftz
-							    << " of " << in[i];
+				EXPECT_EQ(row.want[i], got)
+					<< std::hex << "op " << row.op << " ftz " << row.ftz
+					<< " of " << in[i];
 			}
 		}
 	}
@@ -234,11 +244,13 @@ TEST(RtApprox, HalfFunctions)
 {
 	for (uint32_t h = 0; h < 0x10000; h++) {
 		for (auto t : { IR_F16, IR_BF16 }) {
-			float x = t == IR_F16 ? rt_f16_to_f32((uint16_t)h) : rt_bf16_to_f32((uint16_t)h);
+			float x = t == IR_F16 ? rt_f16_to_f32((uint16_t)h)
+					      : rt_bf16_to_f32((uint16_t)h);
 			uint64_t e = Eval(Inst(IR_OP_EX2, t).Round(IR_APPROX), { h });
 			uint64_t th = Eval(Inst(IR_OP_TANH, t).Round(IR_APPROX), { h });
 			auto value = [&](uint64_t v) {
-				return t == IR_F16 ? rt_f16_to_f32((uint16_t)v) : rt_bf16_to_f32((uint16_t)v);
+				return t == IR_F16 ? rt_f16_to_f32((uint16_t)v)
+						   : rt_bf16_to_f32((uint16_t)v);
 			};
 
 			if (std::isnan(x)) {
@@ -247,12 +259,15 @@ TEST(RtApprox, HalfFunctions)
 				continue;
 			}
 			double want = std::exp2((double)x);
-			if (want < (t == IR_F16 ? 65504 : 3e38) && want > (t == IR_F16 ? 6.2e-5 : 1.2e-38)) {
-				ASSERT_NEAR(value(e), want, want * (t == IR_F16 ? 0x1p-10 : 0x1p-7)) << x;
+			if (want < (t == IR_F16 ? 65504 : 3e38) &&
+			    want > (t == IR_F16 ? 6.2e-5 : 1.2e-38)) {
+				ASSERT_NEAR(value(e), want, want * (t == IR_F16 ? 0x1p-10 : 0x1p-7))
+					<< x;
 			}
 			want = std::tanh((double)x);
 			ASSERT_NEAR(value(th), want,
-				    std::fabs(want) * (t == IR_F16 ? 0x1p-10 : 0x1p-8) + 0x1p-25) << x;
+				    std::fabs(want) * (t == IR_F16 ? 0x1p-10 : 0x1p-8) + 0x1p-25)
+				<< x;
 		}
 	}
 }

@@ -20,7 +20,10 @@ Inst Cvt(ir_type to, ir_type from, int round = IR_RN)
 	return Inst(IR_OP_CVT, to).From(from).Round(round);
 }
 
-bool NanBhalf(uint32_t h) { return (h & 0x7fff) > 0x7f80; }
+bool NanBhalf(uint32_t h)
+{
+	return (h & 0x7fff) > 0x7f80;
+}
 
 /* The value of a half, from its definition. */
 double HalfValue(uint32_t h)
@@ -58,7 +61,8 @@ TEST(RtCvt, FloatToHalfAtEveryEdge)
 	for (uint32_t h = 0; h < 0x7c00; h++) {
 		float low = (float)HalfValue(h);
 		/* Above the largest half, what would be the next one. */
-		float high = h == 0x7bff ? 65536.0f : (float)HalfValue(h + 1), mid = (low + high) / 2;
+		float high = h == 0x7bff ? 65536.0f : (float)HalfValue(h + 1),
+		      mid = (low + high) / 2;
 		float below = std::nextafterf(mid, 0), above = std::nextafterf(mid, INFINITY);
 		float more = std::nextafterf(low, INFINITY);
 		uint32_t even = h & 1 ? h + 1 : h, max = h == 0x7bff ? h : h + 1;
@@ -90,16 +94,19 @@ TEST(RtCvt, InlineAndVectorFormsAreTheReference)
 		uint16_t h[RT_LANES], b[RT_LANES], any[RT_LANES];
 
 		for (int k = 0; k < RT_LANES; k++) {
-			f[k] = rt_f32(k & 1 ? RandomF32(g) :
-					      (uint32_t)(g() & 0x807fffff) | (uint32_t)(100 + g() % 50) << 23);
+			f[k] = rt_f32(k & 1 ? RandomF32(g)
+					    : (uint32_t)(g() & 0x807fffff) |
+						      (uint32_t)(100 + g() % 50) << 23);
 			any[k] = (uint16_t)g();
 		}
 		rt_vec_f32_to_f16(h, f);
 		rt_vec_f32_to_bf16(b, f);
 		for (int k = 0; k < RT_LANES; k++) {
-			ASSERT_EQ(Eval(Cvt(IR_F16, IR_F32), { F(f[k]) }), h[k]) << std::hex << F(f[k]);
+			ASSERT_EQ(Eval(Cvt(IR_F16, IR_F32), { F(f[k]) }), h[k])
+				<< std::hex << F(f[k]);
 			ASSERT_EQ(rt_f32_to_f16(f[k]), h[k]);
-			ASSERT_EQ(Eval(Cvt(IR_BF16, IR_F32), { F(f[k]) }), b[k]) << std::hex << F(f[k]);
+			ASSERT_EQ(Eval(Cvt(IR_BF16, IR_F32), { F(f[k]) }), b[k])
+				<< std::hex << F(f[k]);
 			ASSERT_EQ(rt_f32_to_bf16(f[k]), b[k]);
 		}
 		rt_vec_f16_to_f32(back, any);
@@ -123,7 +130,8 @@ template <int imm> __attribute__((target("f16c"))) uint32_t CpuHalf(float f)
 
 TEST(RtCvt, FloatToHalfAsTheCpu)
 {
-	if (!__builtin_cpu_supports("avx2")) /* the feature that not every compiler can name came first */
+	if (!__builtin_cpu_supports(
+		    "avx2")) /* the feature that not every compiler can name came first */
 		GTEST_SKIP() << "needs F16C";
 	for (uint64_t u = 0; u < 1ull << 32; u += 9973) {
 		float f = rt_f32((uint32_t)u);
@@ -161,7 +169,8 @@ TEST(RtCvt, BrainFloatAtEveryEdge)
 
 TEST(RtCvt, PairsAndRelu)
 {
-	EXPECT_EQ(0x40003c00u, Eval(Cvt(IR_F16X2, IR_F32), { F(2), F(1) })) << "a is the upper half";
+	EXPECT_EQ(0x40003c00u, Eval(Cvt(IR_F16X2, IR_F32), { F(2), F(1) }))
+		<< "a is the upper half";
 	EXPECT_EQ(0x40000000u, Eval(Cvt(IR_F16X2, IR_F32).Relu(), { F(2), F(-1) }));
 	EXPECT_EQ(0x7fff0000u, Eval(Cvt(IR_BF16X2, IR_F32).Relu(), { F(NAN), F(-1) }));
 	EXPECT_EQ(0u, Eval(Cvt(IR_F16, IR_F32).Relu(), { F(-3) }));
@@ -193,8 +202,10 @@ const Narrow kNarrow[] = {
 /* From the definition; NAN for what is none. */
 double NarrowValue(const Narrow &n, uint32_t v)
 {
-	int e = v >> n.man & ((1 << n.exp) - 1), m = v & ((1 << n.man) - 1), bias = (1 << (n.exp - 1)) - 1;
-	double d = e ? std::ldexp((1 << n.man) + m, e - bias - n.man) : std::ldexp(m, 1 - bias - n.man);
+	int e = v >> n.man & ((1 << n.exp) - 1), m = v & ((1 << n.man) - 1),
+	    bias = (1 << (n.exp - 1)) - 1;
+	double d = e ? std::ldexp((1 << n.man) + m, e - bias - n.man)
+		     : std::ldexp(m, 1 - bias - n.man);
 
 	if (n.inf && e == (1 << n.exp) - 1)
 		d = m ? NAN : INFINITY;
@@ -221,13 +232,15 @@ TEST(RtCvt, NarrowFormats)
 				continue;
 			/* And back, from two f32 and from halves; ties in between go to even. */
 			ASSERT_EQ((uint64_t)v << shift,
-				  Eval(Cvt(n.t, IR_F32).Sat(), { F((float)d), F(0) })) << n.t << " " << d;
+				  Eval(Cvt(n.t, IR_F32).Sat(), { F((float)d), F(0) }))
+				<< n.t << " " << d;
 			ASSERT_EQ((uint64_t)v, Eval(Cvt(n.t, IR_F16X2).Sat(), { half }));
 			double next = NarrowValue(n, v + 1);
 
 			if ((v + 1) >> (n.bits - 1) == v >> (n.bits - 1) && std::isfinite(next)) {
 				ASSERT_EQ((uint64_t)(v + (v & 1)),
-					  Eval(Cvt(n.t, IR_F32).Sat(), { F(0), F((float)((d + next) / 2)) }));
+					  Eval(Cvt(n.t, IR_F32).Sat(),
+					       { F(0), F((float)((d + next) / 2)) }));
 			}
 		}
 		auto put = [&](float f) { return Eval(Cvt(n.t, IR_F32).Sat(), { F(0), F(f) }); };
@@ -285,11 +298,15 @@ TEST(RtCvt, IntegerToFloatInEveryMode)
 TEST(RtCvt, FloatToIntegerRounding)
 {
 	const double v[] = { 0.5, 1.5, 2.5, -0.5, -1.5, 2.3, -2.7, 0.0, 1e-40 };
-	const int64_t rn[] = { 0, 2, 2, 0, -2, 2, -3, 0, 0 }, rz[] = { 0, 1, 2, 0, -1, 2, -2, 0, 0 };
-	const int64_t rm[] = { 0, 1, 2, -1, -2, 2, -3, 0, 0 }, rp[] = { 1, 2, 3, 0, -1, 3, -2, 0, 1 };
+	const int64_t rn[] = { 0, 2, 2, 0, -2, 2, -3, 0, 0 },
+		      rz[] = { 0, 1, 2, 0, -1, 2, -2, 0, 0 };
+	const int64_t rm[] = { 0, 1, 2, -1, -2, 2, -3, 0, 0 },
+		      rp[] = { 1, 2, 3, 0, -1, 3, -2, 0, 1 };
 
 	for (int i = 0; i < 9; i++) {
-		auto get = [&](int m) { return (int64_t)Eval(Cvt(IR_S32, IR_F64, m).Integral(), { D(v[i]) }); };
+		auto get = [&](int m) {
+			return (int64_t)Eval(Cvt(IR_S32, IR_F64, m).Integral(), { D(v[i]) });
+		};
 
 		EXPECT_EQ(rn[i], get(IR_RN)) << v[i];
 		EXPECT_EQ(rz[i], get(IR_RZ)) << v[i];
@@ -324,7 +341,9 @@ TEST(RtCvt, InlineFloatToInteger)
 	for (int i = 0; i < 200000; i++) {
 		float f = rt_f32(RandomF32(g));
 		double d = rt_f64(i & 1 ? RandomF64(g) : D(f));
-		auto c = [&](ir_type t, ir_type from, uint64_t v) { return Eval(Cvt(t, from, IR_RZ), { v }); };
+		auto c = [&](ir_type t, ir_type from, uint64_t v) {
+			return Eval(Cvt(t, from, IR_RZ), { v });
+		};
 
 		ASSERT_EQ(c(IR_S32, IR_F32, F(f)), (uint64_t)rt_f32_to_s32(f)) << f;
 		ASSERT_EQ(c(IR_U32, IR_F32, F(f)), rt_f32_to_u32(f)) << f;

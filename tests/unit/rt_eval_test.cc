@@ -57,14 +57,16 @@ TEST(RtEval, AnythingIsAnsweredOrRefused)
 		int r = rt_eval(&in, s, d);
 		ASSERT_TRUE(r == 0 || r == -ENOTSUP) << r;
 		if (r < 0) {
-			ASSERT_EQ(0, memcmp(d, again, sizeof(d))) << "untouched on refusal: op " << in.op;
+			ASSERT_EQ(0, memcmp(d, again, sizeof(d)))
+				<< "untouched on refusal: op " << in.op;
 			continue;
 		}
 		answered++;
 		for (uint32_t k = in.nd; k < 5; k++)
 			ASSERT_EQ(0x5a5a5a5a5a5a5a5aull, d[k].lo) << "wrote past nd: op " << in.op;
 		ASSERT_EQ(0, rt_eval(&in, s, again));
-		ASSERT_EQ(0, memcmp(d, again, sizeof(d))) << "same sources, same result: op " << in.op;
+		ASSERT_EQ(0, memcmp(d, again, sizeof(d)))
+			<< "same sources, same result: op " << in.op;
 	}
 	EXPECT_GT(answered, 20000);
 }

@@ -9,8 +9,10 @@
 
 namespace {
 
-const int kModes[4][2] = { { IR_RN, FE_TONEAREST }, { IR_RZ, FE_TOWARDZERO },
-			   { IR_RM, FE_DOWNWARD }, { IR_RP, FE_UPWARD } };
+const int kModes[4][2] = { { IR_RN, FE_TONEAREST },
+			   { IR_RZ, FE_TOWARDZERO },
+			   { IR_RM, FE_DOWNWARD },
+			   { IR_RP, FE_UPWARD } };
 
 template <class T> T Native(ir_op op, T x, T y, T z)
 {
@@ -138,13 +140,15 @@ TEST(RtFloat, PackedIsTwoScalars)
 
 		for (auto t : { IR_F16, IR_BF16 }) {
 			ir_type packed = t == IR_F16 ? IR_F16X2 : IR_BF16X2;
-			uint64_t lo = Eval(Inst(IR_OP_FMA, t), { a & 0xffff, b & 0xffff, c & 0xffff });
+			uint64_t lo =
+				Eval(Inst(IR_OP_FMA, t), { a & 0xffff, b & 0xffff, c & 0xffff });
 			uint64_t hi = Eval(Inst(IR_OP_FMA, t), { a >> 16, b >> 16, c >> 16 });
 
 			ASSERT_EQ(hi << 16 | lo, Eval(Inst(IR_OP_FMA, packed), { a, b, c }));
 		}
 	}
-	EXPECT_EQ(F(5) << 32 | F(3), Eval(Inst(IR_OP_ADD, IR_F32X2), { F(4) << 32 | F(1), F(1) << 32 | F(2) }));
+	EXPECT_EQ(F(5) << 32 | F(3),
+		  Eval(Inst(IR_OP_ADD, IR_F32X2), { F(4) << 32 | F(1), F(1) << 32 | F(2) }));
 }
 
 TEST(RtFloat, FlushToZero)
@@ -159,7 +163,8 @@ TEST(RtFloat, FlushToZero)
 	EXPECT_EQ(0x80000000u, Eval(Inst(IR_OP_NEG, IR_F32).Ftz(), { sub }));
 	EXPECT_EQ(0u, Eval(Inst(IR_OP_ADD, IR_F16).Ftz(), { 0x0200, 0 }));
 	EXPECT_EQ(F(INFINITY), Eval(Inst(IR_OP_RCP, IR_F32).Round(IR_RN).Ftz(), { sub }));
-	EXPECT_EQ(0x7fffffffu, Eval(Inst(IR_OP_MUL, IR_F32).Ftz(), { sub, F(INFINITY) })) << "0 * inf";
+	EXPECT_EQ(0x7fffffffu, Eval(Inst(IR_OP_MUL, IR_F32).Ftz(), { sub, F(INFINITY) }))
+		<< "0 * inf";
 }
 
 TEST(RtFloat, Saturate)

@@ -17,7 +17,7 @@ extern "C" {
 namespace {
 
 class Heap : public ::testing::Test {
-      protected:
+protected:
 	static constexpr uint64_t kBytes = 1 << 20;
 	std::vector<uint8_t> mem = std::vector<uint8_t>(kBytes + 64, 0);
 	uint64_t va = ((uint64_t)mem.data() + 31) & ~31ull;

@@ -14,7 +14,7 @@ struct IntType {
 	int bits;
 	bool sign;
 };
-const IntType kTypes[] = { { IR_U16, 16, false }, { IR_S16, 16, true }, { IR_U32, 32, false },
+const IntType kTypes[] = { { IR_U16, 16, false }, { IR_S16, 16, true },	 { IR_U32, 32, false },
 			   { IR_S32, 32, true },  { IR_U64, 64, false }, { IR_S64, 64, true } };
 
 s128 Num(const IntType &t, uint64_t v)
@@ -26,12 +26,30 @@ s128 Num(const IntType &t, uint64_t v)
 }
 
 /* As rt_eval() hands a result out. */
-uint64_t Cut(const IntType &t, s128 v) { return (uint64_t)Num(t, (uint64_t)v); }
+uint64_t Cut(const IntType &t, s128 v)
+{
+	return (uint64_t)Num(t, (uint64_t)v);
+}
 
 uint64_t Interesting(Rng &g)
 {
-	static const uint64_t v[] = { 0, 1, 2, ~0ull, ~1ull, 0x7fffffff, 0x80000000, 0x7fff, 0x8000,
-				      1ull << 63, (1ull << 63) - 1, 0xffffffff, 24, 32, 31, 33, 64 };
+	static const uint64_t v[] = { 0,
+				      1,
+				      2,
+				      ~0ull,
+				      ~1ull,
+				      0x7fffffff,
+				      0x80000000,
+				      0x7fff,
+				      0x8000,
+				      1ull << 63,
+				      (1ull << 63) - 1,
+				      0xffffffff,
+				      24,
+				      32,
+				      31,
+				      33,
+				      64 };
 
 	return g() >> 63 ? v[g() % (sizeof(v) / sizeof(v[0]))] : g() >> (g() & 63);
 }
@@ -51,9 +69,11 @@ TEST(RtInt, ArithmeticOfAllTypes)
 			ASSERT_EQ(Cut(t, a - b), Eval(Inst(IR_OP_SUB, t.t), two));
 			ASSERT_EQ(Cut(t, p), Eval(Inst(IR_OP_MUL, t.t), two));
 			ASSERT_EQ(Cut(t, p >> t.bits), Eval(Inst(IR_OP_MUL_HI, t.t), two));
-			ASSERT_EQ(Cut(t, (s128)((u128)p + (u128)c)), Eval(Inst(IR_OP_MAD, t.t), three));
+			ASSERT_EQ(Cut(t, (s128)((u128)p + (u128)c)),
+				  Eval(Inst(IR_OP_MAD, t.t), three));
 			ASSERT_EQ(Cut(t, (p >> t.bits) + c), Eval(Inst(IR_OP_MAD_HI, t.t), three));
-			ASSERT_EQ(Cut(t, c + (a > b ? a - b : b - a)), Eval(Inst(IR_OP_SAD, t.t), three));
+			ASSERT_EQ(Cut(t, c + (a > b ? a - b : b - a)),
+				  Eval(Inst(IR_OP_SAD, t.t), three));
 			ASSERT_EQ(Cut(t, a < b ? a : b), Eval(Inst(IR_OP_MIN, t.t), two));
 			ASSERT_EQ(Cut(t, a > b ? a : b), Eval(Inst(IR_OP_MAX, t.t), two));
 			ASSERT_EQ(b ? Cut(t, a / b) : Cut(t, -1), Eval(Inst(IR_OP_DIV, t.t), two));
@@ -82,7 +102,8 @@ TEST(RtInt, WideResults)
 				continue;
 			}
 			ASSERT_EQ(Cut(w, (s128)p), m.d[0].lo);
-			ASSERT_EQ(Cut(w, (s128)(p + z)), Eval(Inst(IR_OP_MAD_WIDE, t.t), { x, y, z }));
+			ASSERT_EQ(Cut(w, (s128)(p + z)),
+				  Eval(Inst(IR_OP_MAD_WIDE, t.t), { x, y, z }));
 		}
 	}
 }
@@ -164,7 +185,8 @@ TEST(RtBits, Lop3AllTables)
 		uint32_t a = (uint32_t)g(), b = (uint32_t)g(), c = (uint32_t)g(), want = 0;
 
 		for (int i = 0; i < 32; i++)
-			want |= (table >> ((a >> i & 1) * 4 + (b >> i & 1) * 2 + (c >> i & 1)) & 1) << i;
+			want |= (table >> ((a >> i & 1) * 4 + (b >> i & 1) * 2 + (c >> i & 1)) & 1)
+				<< i;
 		ASSERT_EQ(want, Eval(Inst(IR_OP_LOP3, IR_U32), { a, b, c, table }));
 	}
 	/* The manual's own: 0xF0 & 0xCC is a & b. */
@@ -208,11 +230,14 @@ TEST(RtBits, Fields)
 	EXPECT_EQ(0u, Eval(Inst(IR_OP_BFE, IR_S32), { 0xffffffff, 3, 0 }));
 	EXPECT_EQ(1u, Eval(Inst(IR_OP_BFE, IR_U32), { 0x80000000, 31, 8 }));
 	EXPECT_EQ((uint64_t)-1, Eval(Inst(IR_OP_BFE, IR_S32), { 0x80000000, 31, 8 }));
-	EXPECT_EQ((uint64_t)-1, Eval(Inst(IR_OP_BFE, IR_S32), { 0x80000000, 40, 8 })) << "sign beyond";
+	EXPECT_EQ((uint64_t)-1, Eval(Inst(IR_OP_BFE, IR_S32), { 0x80000000, 40, 8 }))
+		<< "sign beyond";
 	EXPECT_EQ(0u, Eval(Inst(IR_OP_BFE, IR_U32), { 0x80000000, 40, 8 }));
-	EXPECT_EQ(0xa5u, Eval(Inst(IR_OP_BFE, IR_U32), { 0xa5, 0x100, 0x108 })) << "low 8 bits count";
+	EXPECT_EQ(0xa5u, Eval(Inst(IR_OP_BFE, IR_U32), { 0xa5, 0x100, 0x108 }))
+		<< "low 8 bits count";
 	EXPECT_EQ(0xdeadbeefull, Eval(Inst(IR_OP_BFE, IR_U64), { 0xdeadbeef00000000ull, 32, 32 }));
-	EXPECT_EQ(0xff5ffu, Eval(Inst(IR_OP_BFI, IR_U32), { 5, 0xfffff, 8, 4 }) & 0xfffffu) << "into";
+	EXPECT_EQ(0xff5ffu, Eval(Inst(IR_OP_BFI, IR_U32), { 5, 0xfffff, 8, 4 }) & 0xfffffu)
+		<< "into";
 	EXPECT_EQ(0x7fffffffu, Eval(Inst(IR_OP_BFI, IR_U32), { 0, 0xffffffff, 31, 9 }));
 	EXPECT_EQ(0x1234u, Eval(Inst(IR_OP_BFI, IR_U32), { 0xff, 0x1234, 33, 4 }));
 	EXPECT_EQ(0x1234u, Eval(Inst(IR_OP_BFI, IR_U32), { 0xff, 0x1234, 3, 0 }));
@@ -286,8 +311,7 @@ TEST(RtBits, Permute)
 						    { 0x33221100, 0x77665544, c }))
 				<< row.mode << " " << c;
 	}
-	EXPECT_EQ(0x44002277u,
-		  Eval(Inst(IR_OP_PRMT, IR_U32), { 0x33221100, 0x77665544, 0x4027 }));
+	EXPECT_EQ(0x44002277u, Eval(Inst(IR_OP_PRMT, IR_U32), { 0x33221100, 0x77665544, 0x4027 }));
 	EXPECT_EQ(0x00ff7f80u, Eval(Inst(IR_OP_PRMT, IR_U32), { 0x0000807f, 0, 0x8901 }))
 		<< "the sign of byte 0, of byte 1, then two plain bytes";
 }
@@ -306,13 +330,16 @@ TEST(RtBits, DotProducts)
 			for (int j = 0; j < 4; j++) {
 				int64_t y = sb ? (int8_t)(b >> 8 * j) : (uint8_t)(b >> 8 * j);
 				int64_t x = sa ? (int8_t)(a >> 8 * j) : (uint8_t)(a >> 8 * j);
-				int64_t h = sa ? (int16_t)(a >> 16 * (j & 1)) : (uint16_t)(a >> 16 * (j & 1));
+				int64_t h = sa ? (int16_t)(a >> 16 * (j & 1))
+					       : (uint16_t)(a >> 16 * (j & 1));
 
 				four += x * y;
 				(j < 2 ? lo : hi) += h * y;
 			}
 			auto inst = [&](ir_op op, int sub) {
-				return Inst(op, sa ? IR_S32 : IR_U32).From(sb ? IR_S32 : IR_U32).Sub(sub);
+				return Inst(op, sa ? IR_S32 : IR_U32)
+					.From(sb ? IR_S32 : IR_U32)
+					.Sub(sub);
 			};
 			ASSERT_EQ((uint32_t)four, (uint32_t)Eval(inst(IR_OP_DP4A, 0), { a, b, c }));
 			ASSERT_EQ((uint32_t)lo, (uint32_t)Eval(inst(IR_OP_DP2A, 0), { a, b, c }));
@@ -335,8 +362,10 @@ TEST(RtSelect, IntegerComparisons)
 
 	for (auto &row : rows) {
 		for (int i = 0; i < 3; i++) {
-			EXPECT_EQ(row.s[i], Eval(Inst(IR_OP_SETP, IR_S32).Cmp(row.cmp), { a[i], b[i] }));
-			EXPECT_EQ(row.u[i], Eval(Inst(IR_OP_SETP, IR_U32).Cmp(row.cmp), { a[i], b[i] }));
+			EXPECT_EQ(row.s[i],
+				  Eval(Inst(IR_OP_SETP, IR_S32).Cmp(row.cmp), { a[i], b[i] }));
+			EXPECT_EQ(row.u[i],
+				  Eval(Inst(IR_OP_SETP, IR_U32).Cmp(row.cmp), { a[i], b[i] }));
 		}
 	}
 }
@@ -352,12 +381,14 @@ TEST(RtSelect, FloatComparisons)
 				Inst cvt = Inst(IR_OP_CVT, t).From(IR_F64);
 				uint64_t a = Eval(cvt, { D(x) }), b = Eval(cvt, { D(y) });
 				bool un = std::isnan(x) || std::isnan(y);
-				bool want[] = { x == y, !un && x != y, x < y, x <= y, x > y, x >= y,
-						un || x == y, un || x != y, un || x < y, un || x <= y,
-						un || x > y, un || x >= y, !un, un };
+				bool want[] = { x == y,	      !un && x != y, x<y, x <= y, x> y,
+						x >= y,	      un || x == y,  un || x != y,
+						un || x < y,  un || x <= y,  un || x > y,
+						un || x >= y, !un,	     un };
 
 				for (int c = IR_EQ; c <= IR_NAN; c++) {
-					Result r = EvalAll(Inst(IR_OP_SETP, t).Cmp((ir_cmp)c), { a, b });
+					Result r = EvalAll(Inst(IR_OP_SETP, t).Cmp((ir_cmp)c),
+							   { a, b });
 
 					ASSERT_EQ(0, r.r);
 					ASSERT_EQ(want[c], r.d[0].lo) << x << " " << c << " " << y;
@@ -393,10 +424,10 @@ TEST(RtSelect, PackedComparisonHasTwoAnswers)
 
 	EXPECT_EQ(1u, r.d[0].lo) << "low: 1 < 2";
 	EXPECT_EQ(0u, r.d[1].lo) << "high: 2 < 1";
-	EXPECT_EQ(0x00003c00u,
-		  Eval(Inst(IR_OP_SET, IR_F16X2).From(IR_F16X2).Cmp(IR_LT), { 0x40003c00, 0x3c004000 }));
-	EXPECT_EQ(0x0000ffffu,
-		  Eval(Inst(IR_OP_SET, IR_U32).From(IR_F16X2).Cmp(IR_LT), { 0x40003c00, 0x3c004000 }));
+	EXPECT_EQ(0x00003c00u, Eval(Inst(IR_OP_SET, IR_F16X2).From(IR_F16X2).Cmp(IR_LT),
+				    { 0x40003c00, 0x3c004000 }));
+	EXPECT_EQ(0x0000ffffu, Eval(Inst(IR_OP_SET, IR_U32).From(IR_F16X2).Cmp(IR_LT),
+				    { 0x40003c00, 0x3c004000 }));
 }
 
 TEST(RtSelect, SetSelpSlct)

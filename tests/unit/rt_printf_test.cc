@@ -42,7 +42,7 @@ int Read(void *ctx, uint64_t va, void *buf, size_t n)
 }
 
 class Printf : public ::testing::Test {
-      protected:
+protected:
 	Memory mem;
 	std::vector<uint8_t> args;
 	int result = 0;

@@ -13,9 +13,8 @@ extern "C" {
 #include "cuse_dev/session/config.h"
 }
 
-class Config : public ::testing::Test
-{
-      protected:
+class Config : public ::testing::Test {
+protected:
 	void SetUp() override
 	{
 		log_init("test", LOG_L_INFO);
@@ -47,10 +46,7 @@ class Config : public ::testing::Test
 		log = testing::internal::GetCapturedStderr();
 		return r;
 	}
-	bool said(const char *text)
-	{
-		return log.find(text) != std::string::npos;
-	}
+	bool said(const char *text) { return log.find(text) != std::string::npos; }
 
 	struct config c;
 	std::string log;
@@ -120,9 +116,7 @@ struct Bad {
 	const char *text, *says;
 };
 
-class ConfigBad : public Config, public ::testing::WithParamInterface<Bad>
-{
-};
+class ConfigBad : public Config, public ::testing::WithParamInterface<Bad> {};
 
 TEST_P(ConfigBad, IsRefusedByName)
 {

@@ -17,9 +17,8 @@ extern "C" {
 #include "cuse_dev/session/jail.h"
 }
 
-class Jail : public ::testing::Test
-{
-      protected:
+class Jail : public ::testing::Test {
+protected:
 	void SetUp() override
 	{
 		log_init("test", LOG_L_ERROR);
@@ -44,10 +43,7 @@ class Jail : public ::testing::Test
 		waitpid(pid, &status, 0);
 		return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	}
-	bool has(enum jail_wall wall) const
-	{
-		return !(missing & 1u << wall);
-	}
+	bool has(enum jail_wall wall) const { return !(missing & 1u << wall); }
 
 	struct jail jail = {};
 	uint32_t missing = 0;

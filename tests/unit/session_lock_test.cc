@@ -12,9 +12,8 @@ extern "C" {
 #include "cuse_dev/session/lock.h"
 }
 
-class Lock : public ::testing::Test
-{
-      protected:
+class Lock : public ::testing::Test {
+protected:
 	void SetUp() override
 	{
 		char name[] = "/tmp/vgpu-lock-XXXXXX";

@@ -4,9 +4,7 @@
 
 #include <thread>
 
-class Block : public Simt
-{
-};
+class Block : public Simt {};
 
 // bar.red over odd block sizes, all threads see the same.
 TEST_F(Block, BarRed)
@@ -33,7 +31,8 @@ block
 		grid(3);
 		ASSERT_EQ(0u, run(kWindow)) << fault.what;
 		for (uint32_t i = 0; i < n; i++)
-			ASSERT_EQ((n + 2) / 3 + (n == 1 ? 10000 : 0) + 20000, words()[i]) << i << " of " << n;
+			ASSERT_EQ((n + 2) / 3 + (n == 1 ? 10000 : 0) + 20000, words()[i])
+				<< i << " of " << n;
 	}
 }
 

@@ -33,13 +33,13 @@ constexpr uint64_t kWindow = 0x700000000000ull;
 constexpr uint64_t kWindowBytes = 1ull << 32;
 constexpr uint64_t kMapped = 16u << 20;
 
-class Simt : public ::testing::Test
-{
+class Simt : public ::testing::Test {
 protected:
 	void SetUp() override
 	{
 		void *p = mmap((void *)kWindow, kWindowBytes, PROT_NONE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+			       -1, 0);
 
 		ASSERT_EQ((void *)kWindow, p);
 		ASSERT_EQ(0, mprotect(p, kMapped, PROT_READ | PROT_WRITE));
@@ -89,14 +89,18 @@ protected:
 		code = nullptr;
 		arena_destroy(arena);
 		arena = arena_create(0);
-		ASSERT_EQ(0, ir_read(text.c_str(), arena, &unit, err, sizeof(err))) << err << "\n" << text;
+		ASSERT_EQ(0, ir_read(text.c_str(), arena, &unit, err, sizeof(err))) << err << "\n"
+										    << text;
 		printed = ir_print(unit);
 		ASSERT_NE(nullptr, printed);
-		ASSERT_EQ(0, ir_read(printed, arena, &again, err, sizeof(err))) << err << "\n" << printed;
+		ASSERT_EQ(0, ir_read(printed, arena, &again, err, sizeof(err))) << err << "\n"
+										<< printed;
 		free(printed);
-		ASSERT_EQ(0, handlers ? interp_prepare_with(again, handlers, &code, err, sizeof(err)) :
-					interp_prepare(again, &code, err, sizeof(err)))
-			<< err << "\n" << text;
+		ASSERT_EQ(0, handlers
+				     ? interp_prepare_with(again, handlers, &code, err, sizeof(err))
+				     : interp_prepare(again, &code, err, sizeof(err)))
+			<< err << "\n"
+			<< text;
 	}
 
 	template <typename... Args> uint32_t run(Args... args)

@@ -6,8 +6,7 @@ extern "C" {
 #include "cuse_dev/backend/soft/rt/num.h"
 }
 
-class Memory : public Simt
-{
+class Memory : public Simt {
 protected:
 	/* Stores %5 (u32, tid) at the address that @line leaves in %3. */
 	std::string access(const std::string &lines)
@@ -144,9 +143,7 @@ struct FaultCase {
 	uint64_t address;
 };
 
-class MemoryFault : public Memory, public ::testing::WithParamInterface<FaultCase>
-{
-};
+class MemoryFault : public Memory, public ::testing::WithParamInterface<FaultCase> {};
 
 TEST_P(MemoryFault, SaysWhereAndWho)
 {
@@ -160,35 +157,51 @@ TEST_P(MemoryFault, SaysWhereAndWho)
 	EXPECT_EQ(77u, fault.line) << fault.what;
 	EXPECT_NE(nullptr, strstr(fault.what, "kernel")) << fault.what;
 	/* The next launch is not disturbed. */
-	EXPECT_EQ(0u, [&] { load(access("st u32 space=global %3, %5")); return run(kWindow); }()) << fault.what;
+	EXPECT_EQ(0u, [&] {
+		load(access("st u32 space=global %3, %5"));
+		return run(kWindow);
+	}()) << fault.what;
 }
 
 static const FaultCase faults[] = {
 	{ "OutsideOfWindow", "st u32 space=global %3, %5 !77:1", 0x1000, 700, 0, 0x1000 },
-	{ "UnmappedPage", "st u32 space=global %3, %5 !77:1", kWindow + kMapped - 40, 700, 10, kWindow + kMapped },
-	{ "UnmappedPageLoad", "ld u32 u32 space=global %1 = %3 !77:1", kWindow + kMapped - 40, 700, 10, kWindow + kMapped },
+	{ "UnmappedPage", "st u32 space=global %3, %5 !77:1", kWindow + kMapped - 40, 700, 10,
+	  kWindow + kMapped },
+	{ "UnmappedPageLoad", "ld u32 u32 space=global %1 = %3 !77:1", kWindow + kMapped - 40, 700,
+	  10, kWindow + kMapped },
 	{ "UnmappedScattered",
 	  "mul.wide u32 %6 = %5, 4096 add u64 %3 = %3, %6 ld u32 u32 space=global %1 = %3 !77:1",
 	  kWindow + kMapped - 4096 * 20, 700, 20, kWindow + kMapped + 80 },
 	{ "UnmappedGuarded",
-	  "setp u32 cmp=eq %4, _ = %5, 9, _ @%4 add u64 %3 = %3, 0x2000000 setp u32 cmp=gt %4, _ = %5, 4, _ "
-	  "@%4 ld u32 u32 space=global %1 = %3 !77:1", kWindow, 700, 9, kWindow + 0x2000000 + 36 },
-	{ "UnmappedAtomic", "atom u32 sub=add space=global %1 = %3, 1 !77:1", kWindow + kMapped - 12, 700, 3, kWindow + kMapped },
-	{ "EndOfWindow", "st u32 space=global %3, %5 !77:1", kWindow + kWindowBytes - 8, 700, 2, kWindow + kWindowBytes },
+	  "setp u32 cmp=eq %4, _ = %5, 9, _ @%4 add u64 %3 = %3, 0x2000000 setp u32 cmp=gt %4, _ = "
+	  "%5, 4, _ "
+	  "@%4 ld u32 u32 space=global %1 = %3 !77:1",
+	  kWindow, 700, 9, kWindow + 0x2000000 + 36 },
+	{ "UnmappedAtomic", "atom u32 sub=add space=global %1 = %3, 1 !77:1",
+	  kWindow + kMapped - 12, 700, 3, kWindow + kMapped },
+	{ "EndOfWindow", "st u32 space=global %3, %5 !77:1", kWindow + kWindowBytes - 8, 700, 2,
+	  kWindow + kWindowBytes },
 	{ "NullGeneric", "st u32 %3, %5 !77:1", 0, 700, 0, 0 },
 	{ "Misaligned", "st u32 space=global off=2 %3, %5 !77:1", kWindow, 716, 0, kWindow + 2 },
-	{ "MisalignedVector", "ld u32 u32 space=global %0, %1 = %3 !77:1", kWindow, 716, 1, kWindow + 4 },
-	{ "MisalignedLane", "setp u32 cmp=eq %4, _ = %5, 6, _ @%4 add u64 %3 = %3, 1 ld u32 u32 space=global %1 = %3 !77:1",
+	{ "MisalignedVector", "ld u32 u32 space=global %0, %1 = %3 !77:1", kWindow, 716, 1,
+	  kWindow + 4 },
+	{ "MisalignedLane",
+	  "setp u32 cmp=eq %4, _ = %5, 6, _ @%4 add u64 %3 = %3, 1 ld u32 u32 space=global %1 = %3 "
+	  "!77:1",
 	  kWindow, 716, 6, kWindow + 25 },
-	{ "SharedEnd", "shl u32 %0 = %5, 2 st u32 space=shared %0, %5 !77:1", kWindow, 700, 16, 64 },
+	{ "SharedEnd", "shl u32 %0 = %5, 2 st u32 space=shared %0, %5 !77:1", kWindow, 700, 16,
+	  64 },
 	{ "SharedConstant", "ld u32 u32 space=shared %0 = 64 !77:1", kWindow, 700, 0, 64 },
-	{ "LocalEnd", "mul u32 %0 = %5, 100 st u32 space=local %0, %5 !77:1", kWindow, 700, 11, 1100 },
+	{ "LocalEnd", "mul u32 %0 = %5, 100 st u32 space=local %0, %5 !77:1", kWindow, 700, 11,
+	  1100 },
 	{ "Trap", "setp u32 cmp=eq %4, _ = %5, 4, _ @%4 trap !77:1", kWindow, 719, 4, 0 },
 	{ "Unsupported", "unsupported !77:1", kWindow, 715, 0, 0 },
 };
 
 INSTANTIATE_TEST_SUITE_P(All, MemoryFault, ::testing::ValuesIn(faults),
-			 [](const ::testing::TestParamInfo<FaultCase> &i) { return std::string(i.param.name); });
+			 [](const ::testing::TestParamInfo<FaultCase> &i) {
+				 return std::string(i.param.name);
+			 });
 
 TEST_F(Memory, FaultKnowsTheBlock)
 {
@@ -219,7 +232,8 @@ TEST_F(Memory, RegisteredHostRange)
 
 TEST_F(Memory, DynamicSharedCounts)
 {
-	load(access("shl u32 %0 = %5, 2 st u32 space=shared off=64 %0, %5 ld u32 u32 space=shared off=64 %1 = %0 "
+	load(access("shl u32 %0 = %5, 2 st u32 space=shared off=64 %0, %5 ld u32 u32 space=shared "
+		    "off=64 %1 = %0 "
 		    "st u32 space=global %3, %1"));
 	EXPECT_EQ(700u, run(kWindow));
 	launch.dynamic_shared = 128;

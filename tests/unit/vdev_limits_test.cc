@@ -4,11 +4,9 @@
 
 #include <sys/eventfd.h>
 
-namespace
-{
-class Vdev : public ::testing::Test
-{
-      protected:
+namespace {
+class Vdev : public ::testing::Test {
+protected:
 	void SetUp() override
 	{
 		struct mem_config mc = {};

@@ -43,8 +43,7 @@ struct backend_module {
 	uint64_t global_va, managed_va;
 };
 
-namespace fake
-{
+namespace fake {
 inline std::atomic<int> modules{ 0 };
 inline std::atomic<uint64_t> heap_va{ 0 };
 
@@ -60,7 +59,9 @@ inline int open(const backend_device *, void **ret)
 	*ret = &me;
 	return 0;
 }
-inline void close(void *) {}
+inline void close(void *)
+{
+}
 inline uint32_t module_load(void *, const void *image, size_t bytes, bool, backend_module **ret,
 			    backend_image_info *info, backend_log *log)
 {
@@ -69,9 +70,10 @@ inline uint32_t module_load(void *, const void *image, size_t bytes, bool, backe
 		return 218;
 	}
 	auto *m = new backend_module();
-	for (auto k : { backend_func{ "write", 16, m, 49152 }, backend_func{ "slow_write", 16, m, 49152 },
-			backend_func{ "fault", 0, m, 49152 }, backend_func{ "spin", 0, m, 49152 },
-			backend_func{ "print", 0, m, 49152 }, backend_func{ "broken", 0, m, 49152 } })
+	for (auto k :
+	     { backend_func{ "write", 16, m, 49152 }, backend_func{ "slow_write", 16, m, 49152 },
+	       backend_func{ "fault", 0, m, 49152 }, backend_func{ "spin", 0, m, 49152 },
+	       backend_func{ "print", 0, m, 49152 }, backend_func{ "broken", 0, m, 49152 } })
 		m->f.push_back(k);
 	*info = { 90, 6, 2, 1024, 4096 };
 	*ret = m;
@@ -179,16 +181,15 @@ inline uint32_t launch(backend_func *f, const backend_launch *l, backend_fault *
 }
 
 inline const backend_ops ops = {
-	"fake", open, close, module_load, module_bind, module_unload, module_global, find_global,
-	by_name, by_index, name, info, set, launch,
+	"fake",	     open,    close,	module_load, module_bind, module_unload, module_global,
+	find_global, by_name, by_index, name,	     info,	  set,		 launch,
 };
 } // namespace fake
 
 // ----------------------------------------------------------------------------------- fake front
 
-class Front
-{
-      public:
+class Front {
+public:
 #ifdef __SANITIZE_THREAD__
 	static constexpr uint64_t kWindow = 0x7e9000000000ull; /* what that sanitizer lets map */
 #else
@@ -218,7 +219,8 @@ class Front
 		sock = pair[0];
 		pid = fork();
 		if (!pid) {
-			char name[] = "vgpu-worker", *argv[] = { name, nullptr }, *envp[] = { nullptr };
+			char name[] = "vgpu-worker", *argv[] = { name, nullptr },
+			     *envp[] = { nullptr };
 
 			if (pair[1] == WIRE_WORKER_FD)
 				fcntl(WIRE_WORKER_FD, F_SETFD, 0);
@@ -372,7 +374,8 @@ class Front
 		b.size = strlen(image);
 		b.fd = -1;
 		EXPECT_EQ(0, call(VGPU_OP_BLOB_CREATE, &b));
-		EXPECT_EQ((int)b.size, bulk(true, VGPU_BLOB_OFFSET(b.slot), image, (uint32_t)b.size));
+		EXPECT_EQ((int)b.size,
+			  bulk(true, VGPU_BLOB_OFFSET(b.slot), image, (uint32_t)b.size));
 		l.ctx = ctx;
 		l.blob = d.blob = b.blob;
 		EXPECT_EQ(0, call(VGPU_OP_MODULE_LOAD, &l));
@@ -419,7 +422,8 @@ class Front
 		struct vgpu_cmd_launch l;
 		struct fake::write_params p;
 	};
-	static launch make_launch(uint32_t func, uint32_t param_bytes = 0, uint64_t va = 0, uint32_t v = 0)
+	static launch make_launch(uint32_t func, uint32_t param_bytes = 0, uint64_t va = 0,
+				  uint32_t v = 0)
 	{
 		launch c = {};
 
@@ -461,7 +465,7 @@ class Front
 	std::map<uint64_t, std::vector<char>> kept;
 	std::vector<int> own;
 
-      private:
+private:
 	void init(bool shared)
 	{
 		struct wire_init in = {};
@@ -489,8 +493,8 @@ class Front
 			fds.push_back(memfd(in.host_bytes));
 			fds.push_back(memfd(in.device_bytes[0]));
 			control = (struct vgpu_share_control *)mmap(
-				nullptr, VGPU_SHARE_CONTROL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-				fds[1], 0);
+				nullptr, VGPU_SHARE_CONTROL_BYTES, PROT_READ | PROT_WRITE,
+				MAP_SHARED, fds[1], 0);
 		}
 		ASSERT_EQ(0, receive(send(WIRE_INIT, 0, &in, sizeof(in), fds), nullptr, 0));
 	}

@@ -8,12 +8,10 @@ extern "C" {
 #include "ioctl/ops.h"
 }
 
-namespace
-{
+namespace {
 // Words that a hostile client would try, and those that the worker itself has handed out.
-class Words
-{
-      public:
+class Words {
+public:
 	explicit Words(uint32_t seed) : rng(seed) {}
 	void learn(const void *reply, uint32_t bytes)
 	{
@@ -26,12 +24,14 @@ class Words
 	}
 	uint64_t draw()
 	{
+		/* clang-format off */
 		static const uint64_t edges[] = {
 			0, 1, 2, 3, 4, 8, 512, 4096, 0x7fffffff, 0x80000000, 0xffffffff, ~0ull, ~0ull - 7,
 			1ull << 63, MEM_UNIT, 2 * MEM_UNIT, MEM_UNIT - 1, Front::kWindow,
 			Front::kWindow + (1ull << 33), Front::kWindow + (1ull << 34) - 4096,
 			VGPU_SHARE_EVENTS, VGPU_SHARE_EVENTS - 1, VGPU_CMD_MAX_BYTES, 1ull << 20 | 1,
 		};
+		/* clang-format on */
 		switch (rng() % 4) {
 		case 0:
 			return edges[rng() % (sizeof(edges) / sizeof(edges[0]))];
@@ -53,7 +53,7 @@ class Words
 	}
 	std::mt19937 rng;
 
-      private:
+private:
 	std::vector<uint64_t> known = std::vector<uint64_t>(64, 1);
 	size_t next = 0;
 };
@@ -66,9 +66,7 @@ bool may_park(uint32_t op)
 }
 } // namespace
 
-class Hostile : public ::testing::TestWithParam<uint32_t>
-{
-};
+class Hostile : public ::testing::TestWithParam<uint32_t> {};
 
 TEST_P(Hostile, OperationsAreAnswered)
 {

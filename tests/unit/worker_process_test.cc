@@ -5,8 +5,7 @@
 #include <csignal>
 #include <string>
 
-namespace
-{
+namespace {
 const char *ptx = R"(
 .version 7.0
 .target sm_75
@@ -45,9 +44,8 @@ std::string program()
 	return access(s.c_str(), X_OK) == 0 ? s : "";
 }
 
-class WorkerProcess : public ::testing::Test
-{
-      protected:
+class WorkerProcess : public ::testing::Test {
+protected:
 	void SetUp() override
 	{
 		path = program();

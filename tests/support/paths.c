@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,21 @@ static bool can_open_fuse(void)
 	return true;
 }
 
+/* In a plain chroot "/" is no mount point, so a mount namespace cannot be kept to oneself. */
+static bool root_is_mount(void)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096], where[4096];
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*s %*s %*s %*s %4095s", where) == 1 && !strcmp(where, "/");
+	fclose(f);
+	return found;
+}
+
 static bool can_run(const char *path)
 {
 	return path && access(path, X_OK) == 0;
@@ -89,6 +105,8 @@ const char *support_missing(unsigned needs)
 		return "needs root";
 	if ((needs & SUPPORT_NEED_ROOT) && !can_mount())
 		return "needs CAP_SYS_ADMIN (a container without --privileged?)";
+	if ((needs & SUPPORT_NEED_ROOT) && !root_is_mount())
+		return "needs / to be a mount point (a plain chroot?)";
 	if ((needs & SUPPORT_NEED_FUSE) && !can_open_fuse())
 		return "needs /dev/fuse";
 	if ((needs & SUPPORT_NEED_DAEMON) &&

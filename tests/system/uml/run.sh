@@ -74,7 +74,7 @@ if [ "$mode" = package ]; then
 	}
 fi
 
-TMPDIR=$scratch timeout -k 5 200 "$uml" mem=${memory}M root=/dev/root rootfstype=hostfs \
+TMPDIR=$scratch timeout -k 5 350 "$uml" mem=${memory}M root=/dev/root rootfstype=hostfs \
 	rootflags=/ rw "init=$init" con=null con0=fd:0,fd:1 quiet </dev/null >"$dir/console" 2>&1 || true
 result=$dir/result
 [ "$mode" = package ] || tr -d '\r' <"$dir/console" | sed -n '/^guest:/,$p' >"$result"

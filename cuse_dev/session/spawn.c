@@ -2,7 +2,7 @@
 /*
  * spawn.c - find the worker's binary, start it.
  *
- * The child shares nothing of ours but the socket and stderr: every descriptor is closed, the
+ * The child shares nothing of ours but the socket and a pipe as its stderr: every descriptor is closed, the
  * environment is empty. Between clone and exec it makes system calls only, because the front has
  * a second thread that may hold any lock of libc.
  */
@@ -30,7 +30,7 @@
 #define VGPU_LIBEXECDIR "/usr/libexec/vgpu-cuse"
 #endif
 
-static void plumb(int sock, int program_fd)
+static void plumb(int sock, int err, int program_fd)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
@@ -40,10 +40,14 @@ static void plumb(int sock, int program_fd)
 		sigaction(sig, &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	dup2(err, STDERR_FILENO);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
+	} else {
+		dup2(err, STDOUT_FILENO);
+		close(STDIN_FILENO);
 	}
 	if (sock == WIRE_WORKER_FD)
 		fcntl(sock, F_SETFD, 0);
@@ -60,14 +64,15 @@ static void complain(const char *text)
 		return;
 }
 
-static void child(const struct spawn *sp, int sock, char *const argv[]) __attribute__((noreturn));
+static void child(const struct spawn *sp, int sock, int err, char *const argv[])
+	__attribute__((noreturn));
 
-static void child(const struct spawn *sp, int sock, char *const argv[])
+static void child(const struct spawn *sp, int sock, int err, char *const argv[])
 {
 	char *const envp[] = { NULL };
 	uint32_t missing;
 
-	plumb(sock, sp->program_fd);
+	plumb(sock, err, sp->program_fd);
 	missing = jail_enter(&sp->jail);
 	if (missing & ~sp->accept) {
 		complain("vgpu-cuse: error: a wall of the worker's jail fell after the daemon's "
@@ -82,7 +87,7 @@ static void child(const struct spawn *sp, int sock, char *const argv[])
 	_exit(EXIT_NOEXEC);
 }
 
-static int start(const struct spawn *sp, int sock, uint32_t client_tgid, pid_t *ret_pid,
+static int start(const struct spawn *sp, int sock, int err, uint32_t client_tgid, pid_t *ret_pid,
 		 int *ret_pidfd)
 {
 	char name[64];
@@ -92,7 +97,7 @@ static int start(const struct spawn *sp, int sock, uint32_t client_tgid, pid_t *
 	snprintf(name, sizeof(name), "vgpu-worker [client %u]", client_tgid);
 	pid = jail_clone(&sp->jail, ret_pidfd);
 	if (!pid)
-		child(sp, sock, argv);
+		child(sp, sock, err, argv);
 	if (pid < 0)
 		return pid;
 	*ret_pid = pid;
@@ -150,29 +155,27 @@ static int find_program(struct spawn *sp, const char *program)
 	return r;
 }
 
-/* Does the binary find its libraries in the private root? */
-static bool runs_in_root(const struct spawn *sp)
+/* Does the binary run in this jail? It may not find its libraries in a private root. */
+static bool runs(const struct spawn *sp)
 {
 	char name[] = "vgpu-worker", version[] = "--version";
 	char *argv[] = { name, version, NULL };
-	int pidfd = -1, null, status = 0;
+	int pidfd = -1, quiet[2], status = -1;
 	pid_t pid;
 
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	pid = jail_clone(&sp->jail, &pidfd);
-	if (!pid) {
-		dup2(null, STDERR_FILENO);
-		child(sp, null, argv);
-	}
-	if (null >= 0)
-		close(null);
-	if (pid < 0)
+	if (pipe2(quiet, O_CLOEXEC) < 0)
 		return false;
-	close(pidfd);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return !WIFEXITED(status) ||
-	       (WEXITSTATUS(status) != EXIT_NOEXEC && WEXITSTATUS(status) != EXIT_JAIL);
+	pid = jail_clone(&sp->jail, &pidfd);
+	if (!pid)
+		child(sp, quiet[1], quiet[1], argv);
+	close(quiet[1]);
+	if (pid > 0) {
+		close(pidfd);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(quiet[0]);
+	return !status;
 }
 
 static void tell(uint32_t missing)
@@ -203,9 +206,14 @@ int spawn_init(struct spawn *sp, const char *program, const char *user)
 		return r;
 	sp->jail.program = sp->program;
 	sp->accept = jail_probe(&sp->jail);
-	if (sp->jail.private_root && !runs_in_root(sp)) {
+	if (sp->jail.private_root && !runs(sp)) {
 		sp->jail.private_root = false;
 		sp->accept |= 1u << JAIL_MOUNT_NS;
+	}
+	if (!sp->jail.private_root && !runs(sp)) {
+		log_error("worker %s: cannot be executed", sp->program);
+		spawn_fini(sp);
+		return -ENOEXEC;
 	}
 	tell(sp->accept);
 	return 0;

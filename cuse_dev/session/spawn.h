@@ -13,11 +13,12 @@
 
 struct spawn {
 	/**
-	 * start() - a worker that has @sock as descriptor WIRE_WORKER_FD. @ret_pid 0 and @ret_pidfd
-	 * -1 for one that is no process (tests); otherwise the pidfd is the caller's.
+	 * start() - a worker that has @sock as descriptor WIRE_WORKER_FD and @err as stderr.
+	 * @ret_pid 0 and @ret_pidfd -1 for one that is no process (tests); otherwise the pidfd is
+	 * the caller's.
 	 */
-	int (*start)(const struct spawn *sp, int sock, uint32_t client_tgid, pid_t *ret_pid,
-		     int *ret_pidfd);
+	int (*start)(const struct spawn *sp, int sock, int err, uint32_t client_tgid,
+		     pid_t *ret_pid, int *ret_pidfd);
 	int program_fd;	 /* the worker's binary, opened */
 	uint32_t accept; /* walls that may be missing: those the probe could not have */
 	struct jail jail;

@@ -59,6 +59,7 @@ static void worker_free(struct worker *w)
 		munmap(w->bounce, (size_t)WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES);
 	if (w->bounce_fd >= 0)
 		close(w->bounce_fd);
+	said_close(&w->said);
 	free_outgoing(w);
 	free(w);
 }
@@ -116,6 +117,7 @@ static void on_exit_of_worker(struct loop_source *src, uint32_t events)
 
 	if (waitid(P_PIDFD, (id_t)src->fd, &si, WEXITED | WNOHANG) < 0 || !si.si_pid)
 		return;
+	said_close(&w->said);
 	tell_end(w, &si);
 	worker_reaped(w);
 }
@@ -404,7 +406,7 @@ int worker_start(struct client *c)
 {
 	struct front *f = c->front;
 	struct worker *w;
-	int theirs = -1, r;
+	int theirs = -1, their_stderr = -1, r;
 
 	w = calloc(1, sizeof(*w));
 	if (!w)
@@ -425,12 +427,19 @@ int worker_start(struct client *c)
 	if (r >= 0)
 		r = loop_add(&f->loop, &w->sock, EPOLLIN);
 	if (r >= 0)
-		r = f->spawn->start(f->spawn, theirs, c->id.tgid, &w->pid, &w->exit.fd);
+		r = said_open(&w->said, &f->loop, &their_stderr);
+	if (r >= 0)
+		r = f->spawn->start(f->spawn, theirs, their_stderr, c->id.tgid, &w->pid,
+				    &w->exit.fd);
 	if (theirs >= 0)
 		close(theirs);
+	if (their_stderr >= 0)
+		close(their_stderr);
 	if (r < 0)
 		goto fail;
 	c->worker = w;
+	w->said.pid = w->pid;
+	w->said.tgid = c->id.tgid;
 	if (w->exit.fd >= 0)
 		r = loop_add(&f->loop, &w->exit, EPOLLIN);
 	if (r >= 0)

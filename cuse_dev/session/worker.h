@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "cuse_dev/session/front.h"
+#include "cuse_dev/session/said.h"
 
 /** A request that was sent, or waits for a bounce slot. */
 struct pending {
@@ -45,6 +46,7 @@ struct worker {
 	pid_t pid;		 /* 0: not a process of ours (tests) */
 	struct loop_source exit; /* pidfd, -1 none */
 	struct loop_source sock; /* -1 once broken */
+	struct said said;	 /* its stderr */
 	struct pending *pending;
 	uint32_t pending_count, waiting_count;
 	struct pending *waiting, **waiting_last;

@@ -90,13 +90,17 @@ int memfd(uint64_t bytes, int seals)
 	return fd;
 }
 
-int Protocol::start(const struct spawn *sp, int sock, uint32_t tgid, pid_t *ret_pid, int *ret_pidfd)
+int Protocol::start(const struct spawn *sp, int sock, int err, uint32_t tgid, pid_t *ret_pid,
+		    int *ret_pidfd)
 {
 	/* base is the first member of Spawn */
 	Protocol *test = reinterpret_cast<const Spawn *>(sp)->test;
 
 	(void)tgid;
 	test->worker = fcntl(sock, F_DUPFD_CLOEXEC, 0);
+	if (test->worker_stderr >= 0)
+		close(test->worker_stderr);
+	test->worker_stderr = fcntl(err, F_DUPFD_CLOEXEC, 0);
 	test->starts++;
 	*ret_pid = 0;
 	*ret_pidfd = -1;
@@ -130,6 +134,8 @@ void Protocol::TearDown()
 	front_destroy(front);
 	if (worker >= 0)
 		close(worker);
+	if (worker_stderr >= 0)
+		close(worker_stderr);
 }
 
 struct session *Protocol::open_as(const struct session_caller &who, uint32_t device, int access)

@@ -123,11 +123,11 @@ class Protocol : public ::testing::Test
 
 	struct session_caller me;
 	struct front *front = nullptr;
-	int worker = -1;
+	int worker = -1, worker_stderr = -1;
 	int starts = 0;
 
       private:
-	static int start(const struct spawn *sp, int sock, uint32_t tgid, pid_t *ret_pid,
+	static int start(const struct spawn *sp, int sock, int err, uint32_t tgid, pid_t *ret_pid,
 			 int *ret_pidfd);
 	struct config config_;
 	struct Spawn {

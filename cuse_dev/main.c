@@ -3,6 +3,7 @@
  * main.c - vgpu-cuse: options, configuration, start and end. All work happens in the loop.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -180,7 +181,6 @@ static int watch_signals(struct signals *s, struct loop *loop)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	s->loop = loop;
 	s->src.ready = on_signal;
 	s->src.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -192,6 +192,7 @@ static int watch_signals(struct signals *s, struct loop *loop)
 static const struct door_ops *choose_door(const struct config *c)
 {
 	bool dev = !strcmp(c->node_dir, "/dev");
+	int r;
 
 	switch (c->door) {
 	case CONFIG_DOOR_FUSE:
@@ -201,8 +202,14 @@ static const struct door_ops *choose_door(const struct config *c)
 			log_error("door cuse makes its nodes in /dev, not in %s", c->node_dir);
 		return dev ? &door_cuse : NULL;
 	default:
-		return dev && door_cuse_here() ? &door_cuse : &door_fuse;
+		break;
 	}
+	r = dev ? door_cuse_here() : -ENOTSUP;
+	if (!r)
+		return &door_cuse;
+	log_info("door fuse: %s%s", dev ? "/dev/cuse: " : "door cuse makes nodes in /dev only",
+		 dev ? strerror(-r) : "");
+	return &door_fuse;
 }
 
 static void close_doors(struct door **doors, unsigned count)
@@ -267,7 +274,8 @@ static int serve(const struct config *c, const struct spawn *spawn)
 	r = wait_for_doors(f, doors, c->device_count);
 	if (r < 0)
 		goto close_doors;
-	sd_notifyf(0, "READY=1\nSTATUS=Serving %u device(s).", c->device_count);
+	if (!front_loop(f)->stop)
+		sd_notifyf(0, "READY=1\nSTATUS=Serving %u device(s).", c->device_count);
 	r = loop_run(front_loop(f));
 	sd_notify(0, "STOPPING=1");
 close_doors:
@@ -277,6 +285,20 @@ destroy_front:
 	if (signals.src.fd >= 0)
 		close(signals.src.fd);
 	return r;
+}
+
+/* Whoever started us may have closed them; a node must not become what the log is written to. */
+static int fill_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR); /* the lowest number that is free */
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return fcntl(STDERR_FILENO, F_GETFD) < 0 ? -EBADF : 0;
+	close(fd);
+	return 0;
 }
 
 static void raise_limits(void)
@@ -297,6 +319,9 @@ int main(int argc, char **argv)
 	struct lock lock;
 	int r;
 
+	if (fill_standard_files() < 0)
+		return EXIT_FAILURE;
+	signal(SIGPIPE, SIG_IGN); /* nobody may read the log any more */
 	log_init("vgpu-cuse", LOG_L_INFO);
 	r = parse(argc, argv, &args);
 	if (r)

@@ -16,11 +16,22 @@ static struct {
 	int journal; /* stderr is the journal: it wants "<level>" in front */
 } state = { "vgpu", LOG_L_INFO, 0 };
 
+/* The variable names the file that systemd gave us; it is inherited where stderr is another. */
+static int stderr_is_journal(void)
+{
+	const char *text = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return text && sscanf(text, "%llu:%llu", &dev, &ino) == 2 && !fstat(STDERR_FILENO, &st) &&
+	       st.st_dev == dev && st.st_ino == ino;
+}
+
 void log_init(const char *name, enum log_level level)
 {
 	state.name = name;
 	state.level = level;
-	state.journal = getenv("JOURNAL_STREAM") != NULL;
+	state.journal = stderr_is_journal();
 }
 
 int log_level_from_text(const char *text, enum log_level *ret_level)

@@ -55,14 +55,14 @@ static const struct cuse_lowlevel_ops dev_ops = {
 	.ioctl = dev_ioctl,
 };
 
-bool door_cuse_here(void)
+int door_cuse_here(void)
 {
 	int fd = open(CUSE, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
-		return false;
+		return -errno;
 	close(fd);
-	return true;
+	return 0;
 }
 
 /* libfuse takes an open descriptor in the form of a mount point. */
@@ -73,7 +73,7 @@ static int attach(struct door *d)
 	struct cuse_info ci = { .dev_info_argc = 1, .dev_info_argv = info };
 	char *argv[] = { "vgpu-cuse", NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-	int fd;
+	int fd, r;
 
 	snprintf(name, sizeof(name), "DEVNAME=%s", strrchr(d->path, '/') + 1);
 	d->se = cuse_lowlevel_new(&args, &ci, &dev_ops, d);
@@ -81,8 +81,12 @@ static int attach(struct door *d)
 	if (!d->se)
 		return -ENOMEM;
 	fd = open(CUSE, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		r = -errno;
+		log_error(CUSE ": %s; load the module (modprobe cuse), or take --door=fuse",
+			  strerror(-r));
+		return r;
+	}
 	snprintf(place, sizeof(place), "/dev/fd/%d", fd);
 	if (fuse_session_mount(d->se, place) < 0) {
 		close(fd);

@@ -25,8 +25,8 @@ struct door_ops {
 extern const struct door_ops door_cuse; /* a character device through /dev/cuse */
 extern const struct door_ops door_fuse; /* a file system of one file, mounted on the node */
 
-/** door_cuse_here() - does this kernel offer CUSE to us? */
-bool door_cuse_here(void);
+/** door_cuse_here() - does this kernel offer CUSE to us? 0 or -errno. */
+int door_cuse_here(void);
 
 /** door_ready() - has the kernel accepted it, so that clients can open the node? */
 bool door_ready(const struct door *d);

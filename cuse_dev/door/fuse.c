@@ -15,6 +15,7 @@
 #include "cuse_dev/base/log.h"
 #include "cuse_dev/door/glue.h"
 
+#define FUSE	     "/dev/fuse"
 #define ATTR_SECONDS 3600.0 /* the attributes never change */
 #define OPTIONS	     "default_permissions,fsname=vgpu-cuse,subtype=vgpu"
 
@@ -116,6 +117,22 @@ static int make_file(const char *path)
 	return 0;
 }
 
+/* libfuse and its helper say little about it, and the error that comes out is another. */
+static int check_fuse(void)
+{
+	int fd = open(FUSE, O_RDWR | O_CLOEXEC), r;
+
+	if (fd < 0) {
+		r = -errno;
+		log_error(FUSE ": %s; load the module (modprobe fuse), or give the container the "
+			       "device",
+			  strerror(-r));
+		return r;
+	}
+	close(fd);
+	return 0;
+}
+
 static int mount_with(struct door *d, const char *options)
 {
 	char *argv[] = { "vgpu-cuse", "-o", (char *)(uintptr_t)options, NULL };
@@ -149,6 +166,9 @@ static int fuse_open(struct front *f, uint32_t device, const char *path, struct 
 	struct door *d;
 	int r;
 
+	r = check_fuse();
+	if (r < 0)
+		return r;
 	r = make_file(path);
 	if (r < 0) {
 		log_error("%s: %s", path, strerror(-r));

@@ -46,10 +46,11 @@ static const char *const prmts[] = { "default", "f4e", "b4e", "rc8", "ecl", "ecr
 #define ENUM_FIELDS(X)                                                                             \
 	X(round, rounds)                                                                           \
 	X(cmp, cmps) X(boolop, bools) X(space, spaces) X(sem, sems) X(scope, scopes)
+/* clang-format off */
 #define FLAG_FIELDS(X)                                                                             \
-	X(ftz, "ftz")                                                                              \
-	X(sat, "sat") X(nan, "nan") X(relu, "relu") X(xorsign, "xorsign") X(integer_round, "int")  \
-		X(sync, "sync")
+	X(ftz, "ftz") X(sat, "sat") X(nan, "nan") X(relu, "relu") X(xorsign, "xorsign")            \
+	X(integer_round, "int") X(sync, "sync")
+/* clang-format on */
 
 static const char *const *sub_names(uint16_t op)
 {

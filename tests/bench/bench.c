@@ -351,7 +351,10 @@ static char *read_file(const char *path)
 	char *text;
 	long n;
 
-	if (!f || fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0 || fseek(f, 0, SEEK_SET))
+	if (!f || fseek(f, 0, SEEK_END))
+		die(path, errno);
+	n = ftell(f);
+	if (n < 0 || fseek(f, 0, SEEK_SET))
 		die(path, errno);
 	text = calloc(1, (size_t)n + 1);
 	if (!text || fread(text, 1, (size_t)n, f) != (size_t)n)

@@ -9,7 +9,9 @@
 #define BASE_LIMITS_H
 
 #define LIMIT_SESSIONS		 4096  /* open files in the daemon */
+#define LIMIT_SESSIONS_PER_UID	 2048  /* open files of one user, so that others find room */
 #define LIMIT_PROCESSES		 1024  /* client processes with sessions */
+#define LIMIT_PROCESSES_PER_UID	 512   /* client processes of one user */
 #define LIMIT_SESSIONS_PER_PROC	 256   /* open files of one process */
 #define LIMIT_PENDING_PER_PROC	 256   /* relayed requests without a reply */
 #define LIMIT_BULK_WAITING	 64    /* pread/pwrite of one process that wait for a bounce slot */

@@ -40,6 +40,18 @@ static int watch(struct client *c)
 	return r;
 }
 
+static uint32_t processes_of(const struct front *f, uid_t uid)
+{
+	const struct client *c;
+	uint32_t n = 0, i;
+
+	for (i = 0; i < FRONT_CLIENT_BUCKETS; i++) {
+		for (c = f->clients[i]; c; c = c->next)
+			n += c->uid == uid;
+	}
+	return n;
+}
+
 int client_get(struct front *f, const struct proc_id *id, uid_t uid, struct client **ret_client)
 {
 	struct client *c, **b = bucket(f, id->tgid);
@@ -53,6 +65,8 @@ int client_get(struct front *f, const struct proc_id *id, uid_t uid, struct clie
 	}
 	if (f->client_count >= LIMIT_PROCESSES)
 		return -ENFILE;
+	if (id->tgid && processes_of(f, uid) >= LIMIT_PROCESSES_PER_UID)
+		return -EDQUOT;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;

@@ -88,6 +88,7 @@ struct session {
 	struct session *sibling, **sibling_link; /* in client->sessions */
 	struct front *front;
 	struct client *client; /* NULL once the process has ended */
+	uid_t uid;	       /* who opened it; it counts for him wherever it is passed on to */
 	uint64_t number;
 	uint32_t device;
 	bool greeted;

@@ -70,6 +70,16 @@ static void leave(struct session *s)
 	client_put(c);
 }
 
+static uint32_t files_of(const struct front *f, uid_t uid)
+{
+	const struct session *s;
+	uint32_t n = 0;
+
+	for (s = f->sessions; s; s = s->next)
+		n += s->uid == uid;
+	return n;
+}
+
 static int find_client(struct front *f, const struct session_caller *who,
 		       struct client **ret_client)
 {
@@ -99,6 +109,8 @@ int session_open(struct front *f, uint32_t device, const struct session_caller *
 		return -EACCES;
 	if (f->session_count >= LIMIT_SESSIONS)
 		return -ENFILE;
+	if (files_of(f, who->uid) >= LIMIT_SESSIONS_PER_UID)
+		return -EDQUOT;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
@@ -109,6 +121,7 @@ int session_open(struct front *f, uint32_t device, const struct session_caller *
 	}
 	s->front = f;
 	s->device = device;
+	s->uid = who->uid;
 	s->number = ++f->last_session;
 	s->next = f->sessions;
 	s->link = &f->sessions;

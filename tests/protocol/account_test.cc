@@ -300,9 +300,37 @@ TEST_F(Account, OpenFilesOfAProcess)
 TEST_F(Account, OpenFilesOfAll)
 {
 	configure({});
-	for (int i = 0; i < LIMIT_SESSIONS; i++)
-		ASSERT_EQ(open_error({ 0, 1001, 1 }), 0); /* invisible ones: a client each */
-	EXPECT_EQ(open_error({ 0, 1001, 1 }), -ENFILE);
+	for (unsigned i = 0; i < LIMIT_SESSIONS; i++) /* invisible ones: a client each */
+		ASSERT_EQ(open_error({ 0, 1001 + i / LIMIT_SESSIONS_PER_UID, 1 }), 0);
+	EXPECT_EQ(open_error({ 0, 9, 1 }), -ENFILE);
+}
+
+TEST_F(Account, OpenFilesOfAUser)
+{
+	configure({});
+	for (int i = 0; i < LIMIT_SESSIONS_PER_UID; i++)
+		ASSERT_EQ(open_error({ 0, 1001, 1 }), 0);
+	EXPECT_EQ(open_error({ 0, 1001, 1 }), -EDQUOT);
+	EXPECT_EQ(open_error({ 0, 1002, 1 }), 0) << "another user is not concerned";
+}
+
+TEST_F(Account, FilesOfTheDeadCountForWhoOpenedThem)
+{
+	auto other = std::make_unique<Process>();
+	int r = 0, n;
+
+	/* They live on where they were passed to: no way to have more than one's share. */
+	configure({});
+	for (n = 0; !r && n <= LIMIT_SESSIONS_PER_UID; n++) {
+		if (n && n % LIMIT_SESSIONS_PER_PROC == 0) {
+			other = std::make_unique<Process>(); /* the last one ends here */
+			spin();
+		}
+		r = open_error({ other->pid(), 1001, 1 });
+	}
+	EXPECT_EQ(r, -EDQUOT);
+	EXPECT_EQ(n, LIMIT_SESSIONS_PER_UID + 1);
+	EXPECT_EQ(open_error({ me.tid, 1002, 1 }), 0);
 }
 
 TEST_F(Account, ProcessesOfAll)
@@ -319,7 +347,12 @@ TEST_F(Account, ProcessesOfAll)
 	configure({});
 	for (int i = 0; i < LIMIT_PROCESSES; i++) {
 		all.push_back(std::make_unique<Process>());
-		ASSERT_EQ(open_error({ all.back()->pid(), 1001, 1 }), 0) << i;
+		uid_t uid = static_cast<uid_t>(1001 + i / LIMIT_PROCESSES_PER_UID);
+		ASSERT_EQ(open_error({ all.back()->pid(), uid, 1 }), 0) << i;
+		if (i == LIMIT_PROCESSES_PER_UID) {
+			Process more;
+			EXPECT_EQ(open_error({ more.pid(), 1001, 1 }), -EDQUOT);
+		}
 	}
 	EXPECT_EQ(open_error(me), -ENFILE);
 	EXPECT_EQ(open_error({ all[0]->pid(), 1001, 1 }), 0) << "one that is known may open more";

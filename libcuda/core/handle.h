@@ -28,6 +28,7 @@ enum cu_kind {
 	CU_KIND_EVENT = 0x20747665,   /* "evt " */
 	CU_KIND_PHYS = 0x20796870,    /* "phy " */
 	CU_KIND_LINK = 0x206b6e6c,    /* "lnk " */
+	CU_KIND_POOL = 0x206c6f70,    /* "pol " */
 };
 
 /** First member of every handle type. */

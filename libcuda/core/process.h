@@ -21,6 +21,7 @@
 struct link;
 struct link_dev;
 struct cu_ctx;
+struct cu_pool;
 struct cu_stream;
 
 /** A device that the program sees: ordinals are those of CUDA_VISIBLE_DEVICES. */
@@ -32,6 +33,8 @@ struct cu_device {
 	unsigned primary_refs;	/* guarded by primary_lock */
 	unsigned primary_flags; /* guarded by primary_lock; for the next activation */
 	struct cu_ctx *hidden;	/* guarded by primary_lock; for questions about libraries */
+	struct cu_pool *default_pool; /* guarded by primary_lock; NULL until asked for */
+	struct cu_pool *current_pool; /* guarded by primary_lock; NULL: the default one */
 };
 
 /** cu_link() - the process's connection; NULL before devices were looked for. */

@@ -9,6 +9,7 @@
 #include "libcuda/core/error.h"
 #include "libcuda/core/stream.h"
 #include "libcuda/impl/impl.h"
+#include "libcuda/impl/pool.h"
 #include "libcuda/link/link.h"
 
 #define KNOWN_FLAGS ((unsigned)CU_CTX_FLAGS_MASK)
@@ -407,6 +408,7 @@ CUresult impl_cuCtxSynchronize_v2(CUcontext handle)
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	pool_synced();
 	r = cu_stream_sync_ctx(ctx);
 	cu_ctx_console(ctx);
 	return r == CUDA_SUCCESS ? cu_ctx_error(ctx) : r;

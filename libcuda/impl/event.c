@@ -11,6 +11,7 @@
 
 #include "libcuda/core/error.h"
 #include "libcuda/impl/impl.h"
+#include "libcuda/impl/pool.h"
 #include "libcuda/impl/queue.h"
 
 #define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
@@ -219,6 +220,7 @@ CUresult impl_cuEventSynchronize(CUevent hEvent)
 	if (q)
 		err = queue_wait(q, seq);
 	queue_put(q);
+	pool_synced();
 	return queue_result(ctx, err);
 }
 

@@ -10,6 +10,7 @@
 #include "libcuda/impl/hostmem.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/place.h"
+#include "libcuda/impl/pool.h"
 #include "libcuda/impl/staging.h"
 
 #define PITCH_ALIGN 512
@@ -61,6 +62,7 @@ void cu_memory_ctx_fini(struct cu_ctx *ctx)
 	uint64_t at = 0;
 
 	staging_fini(ctx);
+	pool_ctx_fini(ctx);
 	while (!link_map_next(&l->ranges, at, &r)) {
 		at = r.va + r.size;
 		if (r.ctx != ctx)
@@ -199,7 +201,11 @@ CUresult impl_cuMemFree_v2(CUdeviceptr dptr)
 
 	if (!dptr)
 		return CUDA_SUCCESS;
-	if (link_map_find(&l->ranges, dptr, &r) < 0 || r.va != dptr || !is_allocation(&r))
+	if (link_map_find(&l->ranges, dptr, &r) < 0 || r.va != dptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (r.kind == LINK_POOL)
+		return pool_free(dptr, NULL); /* the manual: without any wait */
+	if (!is_allocation(&r))
 		return CUDA_ERROR_INVALID_VALUE;
 
 	/* What is queued may still use it. */

@@ -7,6 +7,7 @@
 
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/place.h"
+#include "libcuda/impl/pool.h"
 #include "libcuda/impl/vmm.h"
 
 /* In the flags of a range: set by cuPointerSetAttribute, otherwise without effect here. */
@@ -134,7 +135,7 @@ static struct answer answer_memory(const struct subject *s, CUpointer_attribute 
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
 		return u32(access_of(s));
 	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-		return u64(0);
+		return u64(r->kind == LINK_POOL ? (uint64_t)(uintptr_t)cu_pool_of(r->object) : 0);
 	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
 		return u64(r->size);
 	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:

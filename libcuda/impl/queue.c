@@ -235,6 +235,20 @@ int queue_wait(struct queue *q, uint64_t seq)
 	return r;
 }
 
+int queue_follow(struct queue *q, struct queue *other, uint64_t seq)
+{
+	struct cu_ctx *ctx;
+	int r;
+
+	if (q == other || !enter(other, &ctx))
+		return 0;
+	r = link_done(other->link, seq);
+	if (!r)
+		r = submit_wait(q, other, seq);
+	leave(other, ctx);
+	return r < 0 ? r : 0;
+}
+
 /* Does a new command in @q wait for what is in @o? */
 static bool concerns(const struct queue *q, const struct queue *o)
 {

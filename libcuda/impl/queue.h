@@ -62,6 +62,9 @@ int queue_submit_body(struct queue *q, const struct vgpu_cmd *cmd, const void *b
 /** queue_order() - make what is submitted next follow what it must. */
 int queue_order(struct queue *q);
 
+/** queue_follow() - what is submitted to @q next waits until @other has done @seq; any context. */
+int queue_follow(struct queue *q, struct queue *other, uint64_t seq);
+
 /** queue_done() - 1 done, 0 not, -errno. */
 int queue_done(struct queue *q, uint64_t seq);
 /** queue_wait() - until @seq is done. */

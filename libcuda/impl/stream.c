@@ -11,6 +11,7 @@
 #include "libcuda/core/error.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/place.h"
+#include "libcuda/impl/pool.h"
 #include "libcuda/impl/queue.h"
 
 #define PRIORITY_LEAST	  0
@@ -303,7 +304,10 @@ CUresult impl_cuStreamSynchronize(CUstream hStream)
 	struct cu_stream *s;
 	CUresult r = cu_stream_get(hStream, &s);
 
-	return r == CUDA_SUCCESS ? cu_stream_sync(s) : r;
+	if (r == CUDA_SUCCESS)
+		r = cu_stream_sync(s);
+	pool_synced();
+	return r;
 }
 
 CUresult impl_cuStreamQuery(CUstream hStream)

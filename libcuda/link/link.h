@@ -51,6 +51,7 @@ enum link_kind {
 	LINK_MAPPED,	 /* VMM mapping: memory bound inside a reservation */
 	LINK_RESERVED,	 /* VMM reservation; only in link->reserved */
 	LINK_GLOBAL,	 /* a module's variable inside its image's memory */
+	LINK_POOL,	 /* cuMemAllocAsync: a piece of a memory pool */
 };
 
 /** struct link_range - a run of addresses that this process owns; handed out by value. */

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mempool.c - stream-ordered allocation and memory pools, as entry points; the allocator is pool.c.
+ *
+ * Pools lie on devices and cannot be exported: other locations and handle types are answered
+ * CUDA_ERROR_NOT_SUPPORTED.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcuda/impl/impl.h"
+#include "libcuda/impl/pool.h"
+#include "libcuda/link/link.h"
+
+static CUresult get(CUmemoryPool handle, struct cu_pool **ret_pool)
+{
+	struct cu_pool *p = cu_handle_get(handle, CU_KIND_POOL);
+
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	*ret_pool = p;
+	return CUDA_SUCCESS;
+}
+
+static CUresult get_device(CUdevice ordinal, struct cu_device **ret_dev)
+{
+	*ret_dev = cu_device_get(ordinal);
+	return *ret_dev ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* ---- which pool ----------------------------------------------------------------------------- */
+
+CUresult impl_cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
+{
+	struct cu_device *d;
+	struct cu_pool *p;
+	CUresult r;
+
+	if (!pool_out)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get_device(dev, &d);
+	if (r == CUDA_SUCCESS)
+		r = cu_pool_default(d, &p);
+	if (r == CUDA_SUCCESS)
+		*pool_out = (CUmemoryPool)p;
+	return r;
+}
+
+CUresult impl_cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
+{
+	struct cu_device *d;
+	struct cu_pool *p;
+	CUresult r;
+
+	if (!pool)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get_device(dev, &d);
+	if (r == CUDA_SUCCESS)
+		r = cu_pool_current(d, &p);
+	if (r == CUDA_SUCCESS)
+		*pool = (CUmemoryPool)p;
+	return r;
+}
+
+CUresult impl_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
+{
+	struct cu_device *d;
+	struct cu_pool *p;
+	CUresult r;
+
+	r = get_device(dev, &d);
+	if (r == CUDA_SUCCESS)
+		r = get(pool, &p);
+	if (r != CUDA_SUCCESS)
+		return r;
+	/* The pool's memory must lie on the device. */
+	if (p->dev != d)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&d->primary_lock);
+	d->current_pool = p;
+	pthread_mutex_unlock(&d->primary_lock);
+	return CUDA_SUCCESS;
+}
+
+static CUresult check_place(const CUmemLocation *location, CUmemAllocationType type)
+{
+	if (!location ||
+	    (type != CU_MEM_ALLOCATION_TYPE_PINNED && type != CU_MEM_ALLOCATION_TYPE_MANAGED))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (type != CU_MEM_ALLOCATION_TYPE_PINNED || location->type != CU_MEM_LOCATION_TYPE_DEVICE)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return CUDA_SUCCESS;
+}
+
+CUresult impl_cuMemGetDefaultMemPool(CUmemoryPool *pool_out, CUmemLocation *location,
+				     CUmemAllocationType type)
+{
+	CUresult r = check_place(location, type);
+
+	return r == CUDA_SUCCESS ? impl_cuDeviceGetDefaultMemPool(pool_out, location->id) : r;
+}
+
+CUresult impl_cuMemGetMemPool(CUmemoryPool *pool, CUmemLocation *location, CUmemAllocationType type)
+{
+	CUresult r = check_place(location, type);
+
+	return r == CUDA_SUCCESS ? impl_cuDeviceGetMemPool(pool, location->id) : r;
+}
+
+CUresult impl_cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool pool)
+{
+	CUresult r = check_place(location, type);
+
+	return r == CUDA_SUCCESS ? impl_cuDeviceSetMemPool(location->id, pool) : r;
+}
+
+/* ---- life and attributes -------------------------------------------------------------------- */
+
+CUresult impl_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProps)
+{
+	static const unsigned char zeros[sizeof(poolProps->reserved)];
+	struct cu_device *d;
+	struct cu_pool *p;
+	CUresult r;
+
+	if (!pool || !poolProps)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = check_place(&poolProps->location, poolProps->allocType);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (poolProps->win32SecurityAttributes ||
+	    memcmp(poolProps->reserved, zeros, sizeof(zeros)) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (poolProps->handleTypes || poolProps->usage)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	r = get_device(poolProps->location.id, &d);
+	if (r == CUDA_SUCCESS)
+		r = pool_create(d, false, poolProps->maxSize, &p);
+	if (r == CUDA_SUCCESS)
+		*pool = (CUmemoryPool)p;
+	return r;
+}
+
+CUresult impl_cuMemPoolDestroy(CUmemoryPool pool)
+{
+	struct cu_pool *p;
+	CUresult r = get(pool, &p);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (p->is_default)
+		return CUDA_ERROR_INVALID_VALUE;
+	return pool_destroy(p);
+}
+
+CUresult impl_cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToKeep)
+{
+	struct cu_pool *p;
+	CUresult r = get(pool, &p);
+
+	if (r == CUDA_SUCCESS)
+		pool_trim(p, minBytesToKeep);
+	return r;
+}
+
+static bool *switch_of(struct cu_pool *p, CUmemPool_attribute attr)
+{
+	switch (attr) {
+	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
+		return &p->follow;
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
+		return &p->opportunistic;
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
+		return &p->internal;
+	default:
+		return NULL;
+	}
+}
+
+static uint64_t *amount_of(struct cu_pool *p, CUmemPool_attribute attr)
+{
+	switch (attr) {
+	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+		return &p->threshold;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
+		return &p->reserved;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+		return &p->reserved_high;
+	case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
+		return &p->used;
+	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+		return &p->used_high;
+	default:
+		return NULL;
+	}
+}
+
+CUresult impl_cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value)
+{
+	const uint64_t *amount;
+	struct cu_pool *p;
+	const bool *on;
+	CUresult r;
+
+	if (!value)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get(pool, &p);
+	if (r != CUDA_SUCCESS)
+		return r;
+	on = switch_of(p, attr);
+	amount = amount_of(p, attr);
+	if (!on && !amount)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&p->lock);
+	if (on)
+		*(int *)value = *on;
+	else
+		*(cuuint64_t *)value = *amount;
+	pthread_mutex_unlock(&p->lock);
+	return CUDA_SUCCESS;
+}
+
+/* A high watermark can only be set to 0, which means to what is now. */
+static CUresult set_amount(struct cu_pool *p, CUmemPool_attribute attr, uint64_t value)
+{
+	switch (attr) {
+	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+		p->threshold = value;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+		if (value)
+			return CUDA_ERROR_INVALID_VALUE;
+		p->reserved_high = p->reserved;
+		return CUDA_SUCCESS;
+	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+		if (value)
+			return CUDA_ERROR_INVALID_VALUE;
+		p->used_high = p->used;
+		return CUDA_SUCCESS;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+CUresult impl_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value)
+{
+	struct cu_pool *p;
+	CUresult r;
+	bool *on;
+
+	if (!value)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get(pool, &p);
+	if (r != CUDA_SUCCESS)
+		return r;
+	on = switch_of(p, attr);
+	pthread_mutex_lock(&p->lock);
+	if (on)
+		*on = *(const int *)value != 0;
+	else
+		r = set_amount(p, attr, *(const cuuint64_t *)value);
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+/* ---- access --------------------------------------------------------------------------------- */
+
+CUresult impl_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count)
+{
+	struct cu_device *d;
+	struct cu_pool *p;
+	CUresult r;
+
+	if (!map && count)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get(pool, &p);
+	if (r != CUDA_SUCCESS)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		if (map[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+		    (map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_NONE &&
+		     map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE))
+			return CUDA_ERROR_INVALID_VALUE;
+		r = get_device(map[i].location.id, &d);
+		if (r != CUDA_SUCCESS)
+			return r;
+		/* The device's own access cannot be taken from it. */
+		if (d == p->dev && map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+			return CUDA_ERROR_INVALID_DEVICE;
+	}
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < count; i++)
+		p->access[map[i].location.id] = (uint8_t)map[i].flags;
+	pthread_mutex_unlock(&p->lock);
+	return CUDA_SUCCESS;
+}
+
+CUresult impl_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool,
+				 CUmemLocation *location)
+{
+	struct cu_device *d;
+	struct cu_pool *p;
+	CUresult r;
+
+	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get(memPool, &p);
+	if (r == CUDA_SUCCESS)
+		r = get_device(location->id, &d);
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&p->lock);
+	*flags = (CUmemAccess_flags)p->access[d->ordinal];
+	pthread_mutex_unlock(&p->lock);
+	return CUDA_SUCCESS;
+}
+
+/* ---- allocation ----------------------------------------------------------------------------- */
+
+CUresult impl_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool,
+				      CUstream hStream)
+{
+	struct cu_stream *s;
+	struct cu_pool *p;
+	CUresult r;
+
+	if (!dptr || !bytesize)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get(pool, &p);
+	if (r == CUDA_SUCCESS)
+		r = cu_stream_get(hStream, &s);
+	return r == CUDA_SUCCESS ? pool_alloc(p, bytesize, s, dptr) : r;
+}
+
+CUresult impl_cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
+{
+	struct cu_stream *s;
+	struct cu_pool *p;
+	CUresult r;
+
+	if (!dptr || !bytesize)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = cu_stream_get(hStream, &s);
+	if (r == CUDA_SUCCESS)
+		r = cu_pool_current(s->ctx->dev, &p);
+	return r == CUDA_SUCCESS ? pool_alloc(p, bytesize, s, dptr) : r;
+}
+
+CUresult impl_cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
+{
+	struct cu_stream *s;
+	struct link_range r;
+	CUresult err;
+
+	err = cu_stream_get(hStream, &s);
+	if (err != CUDA_SUCCESS)
+		return err;
+	if (!dptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (link_map_find(&cu_link()->ranges, dptr, &r) < 0 || r.va != dptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (r.kind == LINK_POOL)
+		return pool_free(dptr, s);
+	/* Memory of cuMemAlloc: after what is queued, by waiting for it. */
+	if (r.kind != LINK_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	err = cu_stream_sync(s);
+	return err == CUDA_SUCCESS ? impl_cuMemFree_v2(dptr) : err;
+}

@@ -187,6 +187,7 @@ static void on_request(struct loop_source *src, uint32_t events)
 		  r ? strerror(-r) : "unmounted");
 	loop_remove(front_loop(d->front), src);
 	front_loop(d->front)->stop = true;
+	front_loop(d->front)->error = -ENODEV;
 }
 
 int glue_create(const struct door_ops *ops, struct front *f, uint32_t device, const char *path,

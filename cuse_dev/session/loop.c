@@ -8,6 +8,7 @@
 int loop_init(struct loop *l)
 {
 	l->stop = false;
+	l->error = 0;
 	l->fd = epoll_create1(EPOLL_CLOEXEC);
 	return l->fd < 0 ? -errno : 0;
 }
@@ -61,5 +62,5 @@ int loop_run(struct loop *l)
 
 	while (!l->stop && r >= 0)
 		r = loop_once(l, -1);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : l->error;
 }

@@ -18,6 +18,7 @@
 struct loop {
 	int fd;
 	bool stop;
+	int error; /* what loop_run() answers when it has stopped: 0, or why it had to */
 };
 
 struct loop_source {

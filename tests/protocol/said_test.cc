@@ -9,9 +9,8 @@ extern "C" {
 #include "cuse_dev/session/said.h"
 }
 
-class Said : public Protocol
-{
-      protected:
+class Said : public Protocol {
+protected:
 	void SetUp() override
 	{
 		Protocol::SetUp();

@@ -262,8 +262,10 @@ int queue_idle(struct queue *q)
 
 	pthread_mutex_lock(&ctx->lock);
 	for (struct queue *o = first_of(ctx); o && r == 1; o = o->next)
-		if (concerns(q, o))
+		if (concerns(q, o)) {
 			r = link_done(o->link, link_submitted(o->link));
+			note_error(ctx, o->link);
+		}
 	pthread_mutex_unlock(&ctx->lock);
 	return r;
 }
@@ -283,8 +285,10 @@ static int wait_all(struct cu_ctx *ctx, struct queue *q)
 
 		if (q && !concerns(q, o))
 			continue;
-		if (link_done(o->link, target) == 1)
+		if (link_done(o->link, target) == 1) {
+			note_error(ctx, o->link);
 			continue;
+		}
 		o->busy++;
 		pthread_mutex_unlock(&ctx->lock);
 		r = link_wait(o->link, target, LINK_FOREVER);

@@ -464,10 +464,11 @@ int main(int argc, char **argv)
 {
 	static std::vector<PtxCase> cases;
 	std::vector<std::string> paths;
+	const char *dir = getenv("PTX_TEST_CASES"); /* another directory, for trying */
 	std::string error;
 
 	::testing::InitGoogleTest(&argc, argv);
-	for (const auto &e : std::filesystem::recursive_directory_iterator(PTX_TEST_DIR))
+	for (const auto &e : std::filesystem::recursive_directory_iterator(dir ? dir : PTX_TEST_DIR))
 		if (e.path().extension() == ".ptx" && e.path().parent_path().filename() != "frontend")
 			paths.push_back(e.path());
 	std::sort(paths.begin(), paths.end());

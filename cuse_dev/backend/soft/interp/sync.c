@@ -29,9 +29,8 @@ const struct interp_inst *interp_op_sync(struct interp_warp *w, const struct int
 			break;
 		}
 	}
-	if ((members & alive & ~w->mask) == 0)
-		return in + 1;
-	if ((w->mask & ~w->sync_ok) == 0) {
+	/* Both ways on use the permission up; left over, it would let lanes pass the next one alone. */
+	if ((members & alive & ~w->mask) == 0 || (w->mask & ~w->sync_ok) == 0) {
 		w->sync_ok &= ~w->mask;
 		return in + 1;
 	}

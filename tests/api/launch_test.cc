@@ -21,6 +21,8 @@ protected:
 		y = alloc(4096);
 		CU_OK(cuMemsetD32(x, 0x40000000, 1024)); /* 2.0 */
 		CU_OK(cuMemsetD32(y, 0x3f800000, 1024)); /* 1.0 */
+		/* Memsets do not wait, and non-blocking streams do not wait for them. */
+		CU_OK(cuCtxSynchronize());
 	}
 
 	void TearDown() override
@@ -84,6 +86,12 @@ TEST_F(Launch, ParametersAsABlock)
 	CU_OK(cuLaunchKernel(saxpy, 8, 1, 1, 128, 1, 1, 0, nullptr, nullptr, extra));
 	EXPECT_EQ(result(999), 3.f);
 	CU_IS(cuLaunchKernel(saxpy, 8, 1, 1, 128, 1, 1, 0, nullptr, args, extra),
+	      CUDA_ERROR_INVALID_VALUE);
+	bytes -= 8;
+	CU_IS(cuLaunchKernel(saxpy, 8, 1, 1, 128, 1, 1, 0, nullptr, nullptr, extra),
+	      CUDA_ERROR_INVALID_VALUE);
+	extra[2] = CU_LAUNCH_PARAM_END;
+	CU_IS(cuLaunchKernel(saxpy, 8, 1, 1, 128, 1, 1, 0, nullptr, nullptr, extra),
 	      CUDA_ERROR_INVALID_VALUE);
 	extra[0] = &block;
 	CU_IS(cuLaunchKernel(saxpy, 8, 1, 1, 128, 1, 1, 0, nullptr, nullptr, extra),

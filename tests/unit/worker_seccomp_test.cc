@@ -128,7 +128,9 @@ TEST_P(Seccomp, IsSo)
 }
 
 INSTANTIATE_TEST_SUITE_P(Calls, Seccomp, ::testing::ValuesIn(tries),
-			 [](const auto &t) { return std::string(t.param.name); });
+			 [](const ::testing::TestParamInfo<Try> &one) {
+				 return std::string(one.param.name);
+			 });
 
 TEST(SeccompThreads, ThreadsCanBeMadeAndAreInside)
 {

@@ -49,7 +49,9 @@ CUresult cu_enter(struct cu_call *call, const char *symbol, unsigned flags, cons
 	pthread_once(&trace_once, trace_setup);
 	if (trace_fd >= 0)
 		call->start_ns = now_ns();
-	return flags & CU_CALL_EARLY ? CUDA_SUCCESS : cu_process_state();
+	if (flags & CU_CALL_EARLY)
+		return CUDA_SUCCESS;
+	return t->in_callback ? CUDA_ERROR_NOT_PERMITTED : cu_process_state();
 }
 
 static void trace_line(const struct cu_call *call, CUresult r)

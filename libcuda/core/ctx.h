@@ -53,6 +53,14 @@ struct cu_ctx {
 	void *memory_priv;
 };
 
+/** cu_ctx_flags_valid() - known CUctx_flags, and at most one way to wait. */
+static inline bool cu_ctx_flags_valid(unsigned flags)
+{
+	unsigned sched = flags & CU_CTX_SCHED_MASK;
+
+	return !(flags & ~(unsigned)CU_CTX_FLAGS_MASK) && !(sched & (sched - 1));
+}
+
 /** cu_ctx_create() - an inactive context of @dev; its handle. */
 CUresult cu_ctx_create(struct cu_device *dev, unsigned flags, bool primary,
 		       struct cu_ctx **ret_ctx);

@@ -9,6 +9,8 @@
  *
  * After a sticky error the stream passes its calls without stopping: host functions are then not
  * called, callbacks are, with the error.
+ *
+ * Both may not call the driver (CUDA_ERROR_NOT_PERMITTED): a wait for their own stream would never end.
  */
 #include <errno.h>
 #include <signal.h>
@@ -69,10 +71,12 @@ static void run(struct callback_thread *t, const struct callback *c)
 
 	if (error == CUDA_SUCCESS && r < 0)
 		error = cu_from_errno(r);
+	cu_thread()->in_callback = true;
 	if (c->status)
 		c->status(c->stream, error, c->user);
 	else if (error == CUDA_SUCCESS)
 		c->host(c->user);
+	cu_thread()->in_callback = false;
 	if (there)
 		link_host_done(t->link, c->token);
 }

@@ -12,8 +12,6 @@
 #include "libcuda/impl/pool.h"
 #include "libcuda/link/link.h"
 
-#define KNOWN_FLAGS ((unsigned)CU_CTX_FLAGS_MASK)
-
 /* What the range is on hardware since Volta; the worker clamps to the same. */
 #define PRIORITY_LEAST	  0
 #define PRIORITY_GREATEST (-5)
@@ -24,7 +22,7 @@ static CUresult create(CUcontext *pctx, unsigned flags, CUdevice dev, unsigned a
 	struct cu_ctx *ctx;
 	CUresult r;
 
-	if (!pctx || (flags & ~KNOWN_FLAGS))
+	if (!pctx || !cu_ctx_flags_valid(flags))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!d)
 		return CUDA_ERROR_INVALID_DEVICE;
@@ -235,7 +233,7 @@ CUresult impl_cuCtxSetFlags(unsigned int flags)
 	struct cu_ctx *ctx;
 	CUresult r;
 
-	if (flags & ~KNOWN_FLAGS)
+	if (!cu_ctx_flags_valid(flags))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = cu_ctx_current(&ctx);
 	if (r == CUDA_SUCCESS)
@@ -408,9 +406,9 @@ CUresult impl_cuCtxSynchronize_v2(CUcontext handle)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	pool_synced();
 	r = cu_stream_sync_ctx(ctx);
 	cu_ctx_console(ctx);
+	pool_synced();
 	return r == CUDA_SUCCESS ? cu_ctx_error(ctx) : r;
 }
 

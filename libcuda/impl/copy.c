@@ -72,7 +72,7 @@ CUresult cu_copy_linear(uint64_t dst, enum copy_side dst_side, uint64_t src,
 	if (!bytes)
 		return CUDA_SUCCESS;
 	if (!dst || !src || place_find(dst, bytes, &d) < 0 || place_find(src, bytes, &s) < 0 ||
-	    !fits(&d, dst_side) || !fits(&s, src_side))
+	    !fits(&d, dst_side) || !fits(&s, src_side) || d.read_only)
 		return CUDA_ERROR_INVALID_VALUE;
 	q = queue_of(st);
 

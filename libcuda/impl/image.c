@@ -64,6 +64,7 @@ CUresult image_find(const void *pointer, struct image *ret_image)
 		if ((w.version != 1 && w.version != 2) || !w.container)
 			return CUDA_ERROR_INVALID_IMAGE;
 		ret_image->data = w.container;
+		ret_image->wrapped = true;
 		memcpy(&magic, ret_image->data, sizeof(magic));
 	}
 	if (magic == CONTAINER_MAGIC) {
@@ -73,6 +74,8 @@ CUresult image_find(const void *pointer, struct image *ret_image)
 		ret_image->size = c.header_bytes + (size_t)c.bytes;
 	} else if (!memcmp(ret_image->data, ELFMAG, SELFMAG)) {
 		ret_image->size = elf_bytes(ret_image->data);
+		if (ret_image->size <= sizeof(Elf64_Ehdr))
+			return CUDA_ERROR_INVALID_IMAGE;
 	} else {
 		ret_image->text = true;
 		ret_image->size = strlen(ret_image->data) + 1;

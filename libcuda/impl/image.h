@@ -15,7 +15,8 @@ struct link_dev;
 struct image {
 	const void *data;
 	size_t size;
-	bool text; /* PTX, with its NUL */
+	bool text;    /* PTX, with its NUL */
+	bool wrapped; /* was inside nvcc's wrapper */
 };
 
 /** image_find() - unwraps a fat binary's wrapper and finds the size. */

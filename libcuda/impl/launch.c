@@ -16,6 +16,12 @@
 #define PORTABLE_CLUSTER  8    /* blocks; more needs the function's consent */
 #define LARGEST_CLUSTER	  16
 
+/*
+ * No code of the driver API, but what the runtime library takes for cudaErrorInvalidConfiguration: it
+ * hands codes on as they are.
+ */
+#define INVALID_CONFIGURATION ((CUresult)9)
+
 static CUresult check_shape(const struct cu_device *dev, const struct launch *l)
 {
 	static const CUdevice_attribute grid_max[3] = {
@@ -122,6 +128,17 @@ static bool layout_fits(const struct func_layout *layout)
 	return true;
 }
 
+/* Of a block of parameters, up to the end of the last one. */
+static size_t needed_bytes(const struct func_layout *layout)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < layout->count; i++)
+		if (n < (size_t)layout->param[i].offset + layout->param[i].size)
+			n = (size_t)layout->param[i].offset + layout->param[i].size;
+	return n;
+}
+
 static CUresult submit(struct cu_func *f, const struct launch *l, const uint32_t cluster[3],
 		       struct cu_stream *s)
 {
@@ -144,7 +161,8 @@ static CUresult submit(struct cu_func *f, const struct launch *l, const uint32_t
 	if (!layout_fits(layout))
 		return CUDA_ERROR_UNKNOWN;
 	cmd.param_bytes = layout->bytes;
-	if (layout->count && !l->params && !l->block_of_params)
+	if (layout->count && !l->params &&
+	    (!l->block_of_params || l->block_bytes < needed_bytes(layout)))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (layout->bytes > sizeof(small)) {
 		block = malloc(layout->bytes);
@@ -160,7 +178,7 @@ static CUresult submit(struct cu_func *f, const struct launch *l, const uint32_t
 		}
 		gather(layout, l->params, block);
 	} else {
-		/* A block may be longer (padding); a shorter one leaves the rest zero. */
+		/* A block may be longer, or lack the padding behind its last parameter. */
 		memset(block, 0, layout->bytes);
 		if (l->block_of_params)
 			memcpy(block, l->block_of_params,
@@ -182,7 +200,7 @@ CUresult launch_func(struct cu_func *f, const struct launch *l)
 
 	r = check_shape(f->module->ctx->dev, l);
 	if (r != CUDA_SUCCESS)
-		return r;
+		return f->module->wrapped ? INVALID_CONFIGURATION : r;
 	r = cu_stream_get(l->stream, &s);
 	if (r != CUDA_SUCCESS)
 		return r;

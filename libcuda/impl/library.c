@@ -255,10 +255,13 @@ CUresult impl_cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_opti
 	r = jit_parse(numJitOptions, jitOptions, jitOptionsValues, &jit);
 	if (r == CUDA_SUCCESS)
 		r = parse_options(libraryOptions, libraryOptionValues, numLibraryOptions, &opt);
-	if (r == CUDA_SUCCESS)
-		r = image_find(code, &image);
 	if (r != CUDA_SUCCESS)
 		return r;
+	r = image_find(code, &image);
+	if (r != CUDA_SUCCESS) {
+		jit_finish(&jit, r, "");
+		return r;
+	}
 	lib = cu_handle_create(CU_KIND_LIBRARY, sizeof(*lib));
 	if (!lib)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -590,6 +593,18 @@ CUresult impl_cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary li
 	if (r == CUDA_SUCCESS)
 		r = module_in(lib, ctx, &m);
 	return r == CUDA_SUCCESS ? module_global(m, name, true, dptr, bytes) : r;
+}
+
+/* Functions with one address for host and device are a thing of devices that share the host's. */
+CUresult impl_cuLibraryGetUnifiedFunction(void **fptr, CUlibrary library, const char *symbol)
+{
+	struct cu_library *lib;
+	CUresult r;
+
+	if (!fptr || !symbol)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = library_get(library, &lib);
+	return r == CUDA_SUCCESS ? CUDA_ERROR_NOT_FOUND : r;
 }
 
 CUresult impl_cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)

@@ -223,8 +223,7 @@ CUresult impl_cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdevic
 	struct link *l = cu_link();
 	struct link_range r;
 
-	if (link_map_find(&l->ranges, dptr, &r) < 0 || r.kind == LINK_GLOBAL ||
-	    r.kind == LINK_REGISTERED)
+	if (link_map_find(&l->ranges, dptr, &r) < 0 || r.kind == LINK_REGISTERED)
 		return CUDA_ERROR_NOT_FOUND;
 	if (pbase)
 		*pbase = r.va;

@@ -68,7 +68,8 @@ static CUresult fill(const struct fill *f, CUstream stream, bool async)
 	    __builtin_mul_overflow(f->height - 1, f->pitch, &bytes) ||
 	    __builtin_add_overflow(bytes, row_bytes, &bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (place_find(f->dst, bytes, &p) < 0 || !p.device || !p.known)
+	if (place_find(f->dst, bytes, &p) < 0 || !p.device || !p.known ||
+	    p.read_only)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (p.worker_visible)
 		return submit(queue_of(s), f, !async && p.range.kind == LINK_PINNED);

@@ -39,6 +39,36 @@ static CUresult load_blob(struct cu_ctx *ctx, const struct image *image,
 	return (CUresult)req->result;
 }
 
+/*
+ * Kernels are compiled when they are needed. Who gives a text and a buffer for its errors asks for
+ * them now, so all of it is looked at; the log takes the place of the image's.
+ */
+static CUresult check_bodies(struct cu_ctx *ctx, struct vgpu_module_load *load)
+{
+	struct vgpu_module_info count = { .module = load->module };
+	struct link_dev *dev = ctx->dev->link;
+	struct vgpu_func_info info;
+	struct vgpu_func_get get;
+	int r;
+
+	r = link_call(dev, VGPU_OP_MODULE_INFO, &count, sizeof(count));
+	for (uint32_t i = 0; !r && i < count.functions; i++) {
+		memset(&get, 0, offsetof(struct vgpu_func_get, name));
+		get.module = load->module;
+		get.index = i;
+		r = link_call(dev, VGPU_OP_FUNC_GET, &get, offsetof(struct vgpu_func_get, name));
+		info = (struct vgpu_func_info){ .func = get.func };
+		if (!r)
+			r = link_call(dev, VGPU_OP_FUNC_INFO, &info, sizeof(info));
+		if (!r && info.result) {
+			memcpy(load->log, info.log, sizeof(load->log));
+			load->log[sizeof(load->log) - 1] = 0;
+			return (CUresult)info.result;
+		}
+	}
+	return cu_from_errno(r);
+}
+
 CUresult module_load(struct cu_ctx *ctx, const struct image *image, bool lenient,
 		     const struct jit_options *jit, struct cu_library *library,
 		     struct cu_module **ret_module)
@@ -50,20 +80,22 @@ CUresult module_load(struct cu_ctx *ctx, const struct image *image, bool lenient
 	CUresult r;
 
 	r = load_blob(ctx, image, &req);
+	if (r == CUDA_SUCCESS && jit && jit->error && image->text)
+		r = check_bodies(ctx, &req);
 	if (jit)
 		jit_finish(jit, r, req.log);
 	if (r != CUDA_SUCCESS)
-		return r;
+		goto unload;
 	m = cu_handle_create(CU_KIND_MODULE, sizeof(*m));
 	if (!m) {
-		undo = (struct vgpu_module_unload){ .module = req.module };
-		link_call(ctx->dev->link, VGPU_OP_MODULE_UNLOAD, &undo, sizeof(undo));
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+		goto unload;
 	}
 	m->ctx = ctx;
 	m->ctx_id = ctx->id;
 	m->module = req.module;
 	m->ptx_target = req.ptx_target;
+	m->wrapped = image->wrapped;
 	m->library = library;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_lock(&ctx->lock);
@@ -72,6 +104,12 @@ CUresult module_load(struct cu_ctx *ctx, const struct image *image, bool lenient
 	pthread_mutex_unlock(&ctx->lock);
 	*ret_module = m;
 	return CUDA_SUCCESS;
+
+unload:
+	undo = (struct vgpu_module_unload){ .module = req.module };
+	if (req.module)
+		link_call(ctx->dev->link, VGPU_OP_MODULE_UNLOAD, &undo, sizeof(undo));
+	return r;
 }
 
 static void drop_globals(struct cu_module *m)
@@ -388,8 +426,10 @@ CUresult impl_cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned i
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = image_find(image, &img);
-	if (r != CUDA_SUCCESS)
+	if (r != CUDA_SUCCESS) {
+		jit_finish(&jit, r, "");
 		return r;
+	}
 	r = module_load(ctx, &img, cu_caller_is_library(ctx->dev), &jit, NULL, &m);
 	if (r == CUDA_SUCCESS)
 		*module = (CUmodule)m;

@@ -39,6 +39,7 @@ struct cu_module {
 	struct cu_library *library; /* it was loaded for, NULL; constant */
 	uint32_t module;	    /* the worker's handle */
 	uint32_t ptx_target;
+	bool wrapped; /* nvcc's wrapper was around it: the runtime library loaded it; constant */
 	pthread_mutex_t lock;	 /* guards the rest */
 	struct cu_func **bucket; /* by name */
 	struct module_global *globals;

@@ -5,21 +5,31 @@
 
 #include "libcuda/impl/place.h"
 
+#define WRITE_BITS 0xaaaaaaaau /* of cuMemSetAccess, for any device */
+
 static bool accessible(const struct link_range *r)
 {
 	/* Two bits per device; any will do: one worker serves all. */
 	return r->kind != LINK_MAPPED || r->flags;
 }
 
+static bool read_only(const struct link_range *r)
+{
+	return r->kind == LINK_MAPPED && !(r->flags & WRITE_BITS);
+}
+
 /* A range handed out may be followed by others that a program sees as one (VMM). */
-static bool covered(struct link *l, const struct link_range *first, uint64_t end)
+static bool covered(struct link *l, const struct link_range *first, uint64_t end,
+		    bool *ret_read_only)
 {
 	struct link_range r = *first;
 
+	*ret_read_only = read_only(&r);
 	while (r.va + r.size < end) {
 		if (r.kind != LINK_MAPPED || link_map_find(&l->ranges, r.va + r.size, &r) < 0 ||
 		    !accessible(&r))
 			return false;
+		*ret_read_only |= read_only(&r);
 	}
 	return true;
 }
@@ -35,7 +45,7 @@ int place_find(uint64_t va, uint64_t bytes, struct place *ret_place)
 	if (!bytes)
 		end++;
 	p.known = !link_map_find(&l->ranges, va, &p.range);
-	if (p.known && !covered(l, &p.range, end)) {
+	if (p.known && !covered(l, &p.range, end, &p.read_only)) {
 		if (link_in_window(l, va))
 			return -EINVAL;
 		p.known = false; /* only its beginning is registered */

@@ -21,6 +21,7 @@ struct place {
 	bool known;		 /* in our map */
 	bool worker_visible;	 /* commands may name it */
 	bool device;		 /* ours, as opposed to the program's own memory */
+	bool read_only;		 /* mapped so, at least in part */
 	struct link_dev *dev;	 /* for reads and writes by the node */
 	void *host;		 /* where the client touches the byte, NULL: by the node only */
 	uint64_t bytes; /* from the address on that lie together, at most what was asked for */

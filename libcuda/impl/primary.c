@@ -4,8 +4,6 @@
 #include "libcuda/impl/primary.h"
 #include "libcuda/impl/impl.h"
 
-#define KNOWN_FLAGS ((unsigned)CU_CTX_FLAGS_MASK)
-
 CUresult cu_primary_handle(struct cu_device *dev, struct cu_ctx **ret_ctx)
 {
 	CUresult r = CUDA_SUCCESS;
@@ -107,7 +105,7 @@ CUresult impl_cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
 
 	if (!d)
 		return CUDA_ERROR_INVALID_DEVICE;
-	if (flags & ~KNOWN_FLAGS)
+	if (!cu_ctx_flags_valid(flags))
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&d->primary_lock);
 	d->primary_flags = flags;

@@ -161,6 +161,8 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 	r = settle(&c.dst, &c, p->dstXInBytes, p->dstY, p->dstZ);
 	if (r == CUDA_SUCCESS)
 		r = settle(&c.src, &c, p->srcXInBytes, p->srcY, p->srcZ);
+	if (r == CUDA_SUCCESS && c.dst.place.read_only)
+		r = CUDA_ERROR_INVALID_VALUE;
 	return r == CUDA_SUCCESS ? run(&c, stream, async) : r;
 }
 

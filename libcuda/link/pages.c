@@ -63,15 +63,16 @@ void link_pages_unmap(struct link *l, uint64_t va, uint64_t size)
 	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
 
-/* True when all of [va, +size) is private, anonymous, rw, and no stack. */
-static bool replaceable(uint64_t va, uint64_t size)
+/* 0 when all of [va, +size) is private, anonymous, rw, and no stack; -EINVAL: not even memory. */
+static int replaceable(uint64_t va, uint64_t size)
 {
 	uint64_t at = va;
 	char line[512];
 	FILE *f = fopen("/proc/self/maps", "re");
+	int r = -EINVAL;
 
 	if (!f)
-		return false;
+		return -ENOTSUP;
 	while (at < va + size && fgets(line, sizeof(line), f)) {
 		unsigned long long lo, hi, off, inode;
 		char perms[8] = "", dev[16] = "", name[256] = "";
@@ -80,13 +81,17 @@ static bool replaceable(uint64_t va, uint64_t size)
 
 		if (n < 6 || hi <= at)
 			continue;
-		if (lo > at || strncmp(perms, "rw", 2) || perms[3] != 'p' || inode ||
-		    strstr(name, "[stack") || strstr(name, "[v"))
+		if (lo > at || perms[0] != 'r')
 			break;
+		if (perms[1] != 'w' || perms[3] != 'p' || inode || strstr(name, "[stack") ||
+		    strstr(name, "[v")) {
+			r = -ENOTSUP;
+			break;
+		}
 		at = hi;
 	}
 	fclose(f);
-	return at >= va + size;
+	return at >= va + size ? 0 : r;
 }
 
 /*
@@ -143,8 +148,11 @@ int link_pages_share(uint64_t va, uint64_t size, int *ret_fd)
 	if (!size || (va | size) & (PAGE - 1) || va + size < va)
 		return -EINVAL;
 	/* The stack under our own feet changes while it is copied. */
-	if ((here >= va && here < va + size) || !replaceable(va, size))
+	if (here >= va && here < va + size)
 		return -ENOTSUP;
+	r = replaceable(va, size);
+	if (r < 0)
+		return r;
 
 	r = link_pages_memfd("vgpu-registered", size, &fd);
 	if (r < 0)

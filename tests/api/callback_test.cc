@@ -151,4 +151,33 @@ TEST_F(Callback, DestroyedStreamStillCalls)
 	EXPECT_EQ(ran, 1);
 }
 
+TEST_F(Callback, MayNotCallTheDriver)
+{
+	struct State {
+		CUresult alloc = CUDA_SUCCESS, wait = CUDA_SUCCESS, name = CUDA_ERROR_UNKNOWN;
+		CUstream s;
+	} state;
+	const char *text;
+
+	CU_OK(cuStreamCreate(&state.s, 0));
+	CU_OK(cuLaunchHostFunc(
+		state.s,
+		[](void *p) {
+			auto *st = static_cast<State *>(p);
+			const char *name;
+			CUdeviceptr d;
+
+			st->alloc = cuMemAlloc(&d, 4);
+			st->wait = cuStreamSynchronize(st->s);
+			st->name = cuGetErrorName(CUDA_SUCCESS, &name);
+		},
+		&state));
+	CU_OK(cuStreamSynchronize(state.s));
+	EXPECT_EQ(state.alloc, CUDA_ERROR_NOT_PERMITTED);
+	EXPECT_EQ(state.wait, CUDA_ERROR_NOT_PERMITTED);
+	EXPECT_EQ(state.name, CUDA_SUCCESS);
+	CU_OK(cuGetErrorName(CUDA_SUCCESS, &text));
+	CU_OK(cuStreamDestroy(state.s));
+}
+
 } // namespace

@@ -210,4 +210,18 @@ TEST_F(Context, AForkedChildIsNotInitialised)
 	CU_OK(cuCtxDestroy(c));
 }
 
+TEST_F(Context, OneWayToWaitOnly)
+{
+	CUcontext c;
+
+	CU_IS(cuDevicePrimaryCtxSetFlags(dev, CU_CTX_SCHED_SPIN | CU_CTX_SCHED_YIELD),
+	      CUDA_ERROR_INVALID_VALUE);
+	CU_IS(cuCtxSetFlags(CU_CTX_SCHED_BLOCKING_SYNC | CU_CTX_SCHED_YIELD),
+	      CUDA_ERROR_INVALID_VALUE);
+	CU_IS(cuCtxCreate_v4(&c, nullptr, CU_CTX_SCHED_SPIN | CU_CTX_SCHED_YIELD, dev),
+	      CUDA_ERROR_INVALID_VALUE);
+	CU_OK(cuCtxCreate_v4(&c, nullptr, CU_CTX_SCHED_YIELD | CU_CTX_MAP_HOST, dev));
+	CU_OK(cuCtxDestroy(c));
+}
+
 } // namespace

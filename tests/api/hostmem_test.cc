@@ -161,4 +161,16 @@ TEST_F(HostMemory, WhatCannotBeSharedIsRefusedAndUnharmed)
 	munmap(shared, 8192);
 }
 
+TEST_F(HostMemory, WhatIsNoMemoryIsNotRegistered)
+{
+	void *p = mmap(nullptr, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(p, MAP_FAILED);
+	if (!shared_pages())
+		GTEST_SKIP() << "nothing is mapped anew without shared pages";
+	CU_IS(cuMemHostRegister(p, 8192, 0), CUDA_ERROR_INVALID_VALUE);
+	munmap(p, 8192);
+	CU_IS(cuMemHostRegister(p, 8192, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
 } // namespace

@@ -188,4 +188,18 @@ TEST_F(Library, BadArguments)
 	      CUDA_ERROR_FILE_NOT_FOUND);
 }
 
+/* No device here shares the host's functions: the symbol is not there, whatever its name. */
+TEST_F(Library, HasNoUnifiedFunctions)
+{
+	CUlibrary lib;
+	void *f;
+
+	CU_OK(cuLibraryLoadData(&lib, kernels_ptx, nullptr, nullptr, 0, nullptr, nullptr, 0));
+	CU_IS(cuLibraryGetUnifiedFunction(&f, lib, "saxpy"), CUDA_ERROR_NOT_FOUND);
+	CU_IS(cuLibraryGetUnifiedFunction(nullptr, lib, "saxpy"), CUDA_ERROR_INVALID_VALUE);
+	CU_IS(cuLibraryGetUnifiedFunction(&f, lib, nullptr), CUDA_ERROR_INVALID_VALUE);
+	CU_OK(cuLibraryUnload(lib));
+	CU_IS(cuLibraryGetUnifiedFunction(&f, lib, "saxpy"), CUDA_ERROR_INVALID_HANDLE);
+}
+
 } // namespace

@@ -79,23 +79,56 @@ TEST_F(Module, ABadTextSaysWhere)
 {
 	const char *bad = ".version 7.0\n.target sm_75\n.address_size 64\n"
 			  ".visible .entry k()\n{\n\tfrobnicate.u32 %r0;\n}\n";
-	char log[512] = "";
+	char log[512] = "", info[64] = "x";
+	CUjit_option opt[] = { CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+			       CU_JIT_INFO_LOG_BUFFER, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES };
+	void *val[] = { log, reinterpret_cast<void *>(sizeof(log)), info,
+			reinterpret_cast<void *>(sizeof(info)) };
+	CUmodule m;
+
+	CU_IS(cuModuleLoadDataEx(&m, bad, 4, opt, val), CUDA_ERROR_INVALID_PTX);
+	EXPECT_NE(std::string(log).find("6:2:"), std::string::npos) << log;
+	EXPECT_EQ(reinterpret_cast<size_t>(val[1]), strlen(log));
+	EXPECT_STREQ(info, "");
+	EXPECT_EQ(reinterpret_cast<size_t>(val[3]), 0u);
+}
+
+/* Without a buffer for errors bodies are looked at when they are needed: the rest can be used. */
+TEST_F(Module, ABadKernelHarmsNoOther)
+{
+	const char *bad = ".version 7.0\n.target sm_75\n.address_size 64\n"
+			  ".visible .entry k()\n{\n\tfrobnicate.u32 %r0;\n}\n"
+			  ".visible .entry good()\n{\n\tret;\n}\n";
+	CUfunction f;
+	CUmodule m;
+	int v;
+
+	CU_OK(cuModuleLoadData(&m, bad));
+	CU_OK(cuModuleGetFunction(&f, m, "k"));
+	CU_IS(cuFuncGetAttribute(&v, CU_FUNC_ATTRIBUTE_NUM_REGS, f), CUDA_ERROR_INVALID_PTX);
+	CU_IS(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr),
+	      CUDA_ERROR_INVALID_PTX);
+	CU_OK(cuModuleGetFunction(&f, m, "good"));
+	CU_OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr));
+	CU_OK(cuCtxSynchronize());
+	CU_OK(cuModuleUnload(m));
+}
+
+/* A log that does not fit is cut, with its NUL. */
+TEST_F(Module, AShortLogIsCut)
+{
+	char log[8];
 	CUjit_option opt[] = { CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES };
 	void *val[] = { log, reinterpret_cast<void *>(sizeof(log)) };
 	CUmodule m;
-	CUfunction f;
-	int v;
-	CUresult r = cuModuleLoadDataEx(&m, bad, 2, opt, val);
 
-	/* Bodies are looked at when first needed: here, or when the kernel is. */
-	if (r == CUDA_SUCCESS) {
-		CU_OK(cuModuleGetFunction(&f, m, "k"));
-		r = cuFuncGetAttribute(&v, CU_FUNC_ATTRIBUTE_NUM_REGS, f);
-		CU_OK(cuModuleUnload(m));
-	} else {
-		EXPECT_NE(std::string(log).find("6:"), std::string::npos) << log;
-	}
-	EXPECT_EQ(r, CUDA_ERROR_INVALID_PTX);
+	memset(log, 'x', sizeof(log));
+	CU_IS(cuModuleLoadDataEx(&m, ".version 7.0\n.target sm_75\n.address_size 64\n"
+				     ".visible .entry k(\n",
+				 2, opt, val),
+	      CUDA_ERROR_INVALID_PTX);
+	EXPECT_EQ(log[7], 0);
+	EXPECT_EQ(strlen(log), 7u);
 }
 
 TEST_F(Module, WhatIsNoImage)
@@ -107,6 +140,10 @@ TEST_F(Module, WhatIsNoImage)
 	CU_IS(cuModuleLoadData(nullptr, kernels_ptx), CUDA_ERROR_INVALID_VALUE);
 	EXPECT_NE(cuModuleLoadData(&m, "certainly no PTX"), CUDA_SUCCESS);
 	CU_IS(cuModuleLoad(&m, "/no/such/file.ptx"), CUDA_ERROR_FILE_NOT_FOUND);
+
+	static const unsigned char elf[64] = { 0x7f, 'E', 'L', 'F', 2, 1, 1 };
+
+	CU_IS(cuModuleLoadData(&m, elf), CUDA_ERROR_INVALID_IMAGE);
 }
 
 TEST_F(Module, FromAFile)

@@ -243,4 +243,47 @@ TEST_F(Vmm, ImportRefusesOtherFiles)
 	close(ends[1]);
 }
 
+TEST_F(Vmm, NobodyWritesWhatIsReadOnly)
+{
+	CUmemAllocationProp p = {};
+	CUmemAccessDesc desc = {};
+	CUmemGenericAllocationHandle h;
+	const size_t size = 2 << 20;
+	CUdeviceptr va, other = alloc(64);
+	CUDA_MEMCPY2D rect = {};
+	uint32_t x = 5;
+
+	p.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+	p.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+	desc.location = p.location;
+	CU_OK(cuMemAddressReserve(&va, 2 * size, 0, 0, 0));
+	for (int i = 0; i < 2; i++) {
+		CU_OK(cuMemCreate(&h, size, &p, 0));
+		CU_OK(cuMemMap(va + i * size, size, 0, h, 0));
+		CU_OK(cuMemRelease(h));
+	}
+	desc.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+	CU_OK(cuMemSetAccess(va, size, &desc, 1));
+	desc.flags = CU_MEM_ACCESS_FLAGS_PROT_READ;
+	CU_OK(cuMemSetAccess(va + size, size, &desc, 1));
+
+	CU_IS(cuMemcpyHtoD(va + size, &x, 4), CUDA_ERROR_INVALID_VALUE);
+	CU_IS(cuMemcpyDtoD(va + size - 8, other, 16), CUDA_ERROR_INVALID_VALUE);
+	CU_IS(cuMemsetD32(va + size, 1, 4), CUDA_ERROR_INVALID_VALUE);
+	rect.srcMemoryType = CU_MEMORYTYPE_HOST;
+	rect.srcHost = &x;
+	rect.dstMemoryType = CU_MEMORYTYPE_DEVICE;
+	rect.dstDevice = va + size;
+	rect.WidthInBytes = 4;
+	rect.Height = 1;
+	CU_IS(cuMemcpy2D(&rect), CUDA_ERROR_INVALID_VALUE);
+	CU_IS(cuMemcpyHtoD(va, &x, 4), CUDA_SUCCESS);
+	x = 1;
+	CU_IS(cuMemcpyDtoH(&x, va + size, 4), CUDA_SUCCESS);
+	EXPECT_EQ(x, 0u);
+	CU_OK(cuMemUnmap(va, 2 * size));
+	CU_OK(cuMemAddressFree(va, 2 * size));
+	CU_OK(cuMemFree(other));
+}
+
 } // namespace

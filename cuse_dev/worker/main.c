@@ -10,6 +10,25 @@
 #include "cuse_dev/base/log.h"
 #include "cuse_dev/worker/worker.h"
 
+/*
+ * A kernel's wild access is a signal that this program handles itself, also in a build with
+ * sanitizers. Said here, because the environment of a worker is empty.
+ */
+#ifdef VGPU_SANITIZED
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+__attribute__((visibility("default"))) const char *__asan_default_options(void)
+{
+	return "handle_segv=0:handle_sigbus=0:allocator_may_return_null=1";
+}
+
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
+{
+	return "handle_segv=0:handle_sigbus=0";
+}
+#endif
+
 int main(int argc, char **argv)
 {
 	static const struct worker_options options = { .ops = &backend_soft, .jail = true };

@@ -140,12 +140,7 @@ ATOMIC(uint16_t, atomic_16)
 ATOMIC(uint32_t, atomic_32)
 ATOMIC(uint64_t, atomic_64)
 
-#ifdef __x86_64__
-#define WITH_CX16 __attribute__((target("cx16")))
-#else
-#define WITH_CX16
-#endif
-WITH_CX16 static u128 atomic_128(u128 *p, const struct ir_inst *ir, bool plain, u128 b, u128 c)
+static u128 atomic_128(u128 *p, const struct ir_inst *ir, bool plain, u128 b, u128 c)
 {
 	u128 old = *p, new, seen;
 

@@ -2,8 +2,10 @@
 /*
  * lower_arith.c - integer and float arithmetic (ISA 9.7.1 - 9.7.5).
  *
- * The carry flag CC.CF is a predicate register of the function; in subtractions it holds the
- * borrow.
+ * The carry flag CC.CF is a predicate register of the function. The manual says that a subtraction
+ * leaves the borrow there, but hardware adds the complement and leaves the carry, which is the
+ * opposite; compilers read it with addc after sub.cc (128-bit division does). IR_OP_SUBC knows
+ * borrows, so the flag is turned over before and after.
  */
 #include "cuse_dev/backend/soft/ptx/lower.h"
 
@@ -55,14 +57,23 @@ void ptx_lower_unary(struct ptx_lower *l, enum ir_op op)
 
 static void with_carry(struct ptx_lower *l, enum ir_op op, uint8_t type, bool in, bool out)
 {
-	struct ir_operand d[2], s[3];
+	struct ir_operand d[2], s[3], flag;
 
 	s[0] = ptx_lo_src(l, ptx_lo_opnd(l, 1), type);
 	s[1] = ptx_lo_src(l, ptx_lo_opnd(l, 2), type);
 	s[2] = in ? carry(l) : ptx_lo_imm(0);
+	if (in && op == IR_OP_SUBC) {
+		flag = s[2];
+		s[2] = ptx_lo_temp(l, IR_PRED);
+		ptx_lo_emit1(l, IR_OP_NOT, IR_PRED, s[2], 1, &flag);
+	}
 	d[0] = ptx_lo_dst(l, ptx_lo_opnd(l, 0), type);
 	d[1] = out ? carry(l) : ptx_lo_none();
 	ptx_lo_emit(l, op, type, 2, d, 3, s);
+	if (out && op == IR_OP_SUBC) {
+		flag = d[1];
+		ptx_lo_emit1(l, IR_OP_NOT, IR_PRED, flag, 1, &flag);
+	}
 }
 
 void ptx_lower_addsub(struct ptx_lower *l, enum ir_op op)

@@ -45,6 +45,7 @@ int front_create(const struct config *config, const struct spawn *spawn, struct 
 		return -ENOMEM;
 	f->config = config;
 	f->spawn = spawn;
+	guard_init(&f->guard, f);
 	for (i = 0; i < config->device_count; i++) {
 		r = make_device(&f->device[i], &config->device[i], i);
 		if (r < 0) {
@@ -74,6 +75,7 @@ void front_destroy(struct front *f)
 {
 	if (!f)
 		return;
+	guard_fini(&f->guard);
 	while (f->sessions)
 		session_release(f->sessions);
 	while (f->ending_count && loop_once(&f->loop, 5000) > 0)

@@ -20,6 +20,7 @@
 
 #include "cuse_dev/base/idtab.h"
 #include "cuse_dev/session/config.h"
+#include "cuse_dev/session/guard.h"
 #include "cuse_dev/session/loop.h"
 #include "cuse_dev/session/proc.h"
 #include "cuse_dev/session/session.h"
@@ -53,6 +54,7 @@ struct front {
 	uint64_t last_tag;
 	uint64_t strict_budget; /* bytes all clients together may be charged; overcommit=strict */
 	struct reap *reap;
+	struct guard guard;
 	const struct spawn *spawn;
 };
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,16 +127,112 @@ bool proc_dying(uint32_t tid)
 	return false;
 }
 
+/* ---- memory --------------------------------------------------------------------------------- */
+
+/* The two kinds of memory control groups. */
+static const struct cgroup_kind {
+	const char *root, *limit, *usage, *cache;
+} cgroup_v2 = { "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file" },
+  cgroup_v1 = { "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+		"total_inactive_file" };
+
+static uint64_t read_number(const char *dir, const char *name, uint64_t other)
+{
+	char path[PATH_MAX + 32], buf[64];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (read_file(path, buf, sizeof(buf)) < 0 || *buf < '0' || *buf > '9')
+		return other; /* "max", or there is no such group */
+	return strtoull(buf, NULL, 10);
+}
+
+/* File pages that the group could drop, which its usage counts. */
+static uint64_t read_cache(const char *dir, const char *key)
+{
+	char path[PATH_MAX + 16], buf[8192], *line, *save = NULL;
+	size_t n = strlen(key);
+
+	snprintf(path, sizeof(path), "%s/memory.stat", dir);
+	if (read_file(path, buf, sizeof(buf)) < 0)
+		return 0;
+	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (!strncmp(line, key, n) && line[n] == ' ')
+			return strtoull(line + n, NULL, 10);
+	}
+	return 0;
+}
+
+/* The group and those around it. In a container its path may be the host's; its root holds. */
+static void apply_groups(const struct cgroup_kind *k, const char *group, uint64_t *avail,
+			 uint64_t *total)
+{
+	uint64_t limit, usage, cache, left;
+	char dir[PATH_MAX], *slash;
+
+	snprintf(dir, sizeof(dir), "%s%s", k->root, group);
+	for (;;) {
+		limit = read_number(dir, k->limit, UINT64_MAX);
+		if (limit < *total) {
+			usage = read_number(dir, k->usage, 0);
+			cache = read_cache(dir, k->cache);
+			usage -= cache < usage ? cache : usage;
+			left = usage < limit ? limit - usage : 0;
+			*total = limit;
+			*avail = left < *avail ? left : *avail;
+		}
+		slash = strrchr(dir, '/');
+		if (strlen(dir) <= strlen(k->root) || !slash)
+			return;
+		*slash = '\0';
+	}
+}
+
+static void apply_limits(uint64_t *avail, uint64_t *total)
+{
+	char buf[8192], *line, *save = NULL, *controllers, *group;
+
+	if (read_file("/proc/self/cgroup", buf, sizeof(buf)) < 0)
+		return;
+	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		controllers = strchr(line, ':');
+		group = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!group)
+			continue;
+		*group++ = '\0';
+		controllers++;
+		if (!*controllers)
+			apply_groups(&cgroup_v2, group, avail, total);
+		else if (!strcmp(controllers, "memory"))
+			apply_groups(&cgroup_v1, group, avail, total);
+	}
+}
+
 uint64_t proc_mem_available(uint64_t *ret_total)
 {
+	uint64_t avail, total;
+	const char *a, *t;
 	char buf[8192];
-	const char *avail, *total;
 
 	if (read_file("/proc/meminfo", buf, sizeof(buf)) < 0)
 		return 0;
-	avail = field(buf, "MemAvailable");
-	total = field(buf, "MemTotal");
+	a = field(buf, "MemAvailable");
+	t = field(buf, "MemTotal");
+	avail = a ? strtoull(a, NULL, 10) << 10 : 0;
+	total = t ? strtoull(t, NULL, 10) << 10 : 0;
+	apply_limits(&avail, &total);
 	if (ret_total)
-		*ret_total = total ? strtoull(total, NULL, 10) << 10 : 0;
-	return avail ? strtoull(avail, NULL, 10) << 10 : 0;
+		*ret_total = total;
+	return avail;
+}
+
+uint64_t proc_mem_private(uint32_t pid)
+{
+	unsigned long long resident, shared;
+	char path[64], buf[256];
+
+	snprintf(path, sizeof(path), "/proc/%u/statm", pid);
+	if (!pid || read_file(path, buf, sizeof(buf)) < 0 ||
+	    sscanf(buf, "%*u %llu %llu", &resident, &shared) != 2 || shared > resident)
+		return 0;
+	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }

@@ -23,7 +23,12 @@ int proc_identify(uint32_t tid, struct proc_id *ret_id);
 bool proc_in_group(uint32_t tid, gid_t gid);
 /** proc_dying() - has thread @tid a SIGKILL pending? (Every signal that ends it becomes one.) */
 bool proc_dying(uint32_t tid);
-/** proc_mem_available() - bytes the host can still give, from /proc/meminfo; 0 unknown. */
+/**
+ * proc_mem_available() - bytes that can still be had here, 0 unknown: what the host can give, or
+ * the memory control groups around this process, whichever is less; *ret_total likewise.
+ */
 uint64_t proc_mem_available(uint64_t *ret_total);
+/** proc_mem_private() - resident bytes of process @pid that it shares with nobody; 0 unknown. */
+uint64_t proc_mem_private(uint32_t pid);
 
 #endif

@@ -24,6 +24,7 @@ struct reap {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct reap_job *first, **last; /* guarded by lock */
+	bool running;			/* guarded by lock */
 	bool stop;			/* guarded by lock */
 };
 
@@ -96,9 +97,11 @@ static void *work(void *arg)
 			r->first = job->next;
 			if (!r->first)
 				r->last = &r->first;
+			r->running = true;
 			pthread_mutex_unlock(&r->lock);
 			run(job);
 			pthread_mutex_lock(&r->lock);
+			r->running = false;
 		} else if (r->stop) {
 			break;
 		} else {
@@ -163,6 +166,16 @@ void reap_job_add(struct reap_job *job, int fd, uint64_t punch)
 	}
 	job->fd[job->fds] = fd;
 	job->punch[job->fds++] = punch;
+}
+
+bool reap_busy(struct reap *r)
+{
+	bool busy;
+
+	pthread_mutex_lock(&r->lock);
+	busy = r->first || r->running;
+	pthread_mutex_unlock(&r->lock);
+	return busy;
 }
 
 void reap_submit(struct reap *r, struct reap_job *job)

@@ -33,6 +33,8 @@ struct reap_job *reap_job_create(void);
 void reap_job_add(struct reap_job *job, int fd, uint64_t punch);
 /** reap_submit() - the job and its descriptors now belong to the thread. */
 void reap_submit(struct reap *r, struct reap_job *job);
+/** reap_busy() - is a job not done yet? */
+bool reap_busy(struct reap *r);
 
 /** reap_publish_death() - what vgpu_share.h promises for worker_alive = 3. */
 void reap_publish_death(int control_fd);

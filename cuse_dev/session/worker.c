@@ -449,6 +449,7 @@ int worker_start(struct client *c)
 		worker_kill(w);
 		return r;
 	}
+	guard_wake(&f->guard);
 	log_debug("worker %d started for process %u", (int)w->pid, c->id.tgid);
 	return 0;
 

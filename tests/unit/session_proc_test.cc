@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <thread>
+#include <sys/mman.h>
 #include <unistd.h>
 
 extern "C" {
@@ -81,4 +82,25 @@ TEST(Proc, TheHostHasMemory)
 
 	EXPECT_GT(avail, 0u);
 	EXPECT_LE(avail, total);
+}
+
+TEST(Proc, WhatIsSharedIsNotPrivate)
+{
+	const size_t bytes = 64 << 20;
+	uint32_t me = static_cast<uint32_t>(getpid());
+	uint64_t before = proc_mem_private(me), after;
+	void *mine, *all;
+
+	all = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	ASSERT_NE(all, MAP_FAILED);
+	after = proc_mem_private(me);
+	EXPECT_LT(after, before + bytes / 2);
+	mine = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	ASSERT_NE(mine, MAP_FAILED);
+	EXPECT_GE(proc_mem_private(me), after + bytes / 2);
+	munmap(all, bytes);
+	munmap(mine, bytes);
+	EXPECT_EQ(proc_mem_private(0), 0u);
 }

@@ -20,7 +20,9 @@ struct Row {
 	uint32_t dbits, bits[3];
 };
 
-constexpr uint32_t kFtz = 16, kInt = 512;
+constexpr uint32_t kFtz = 16, kSat = 32, kInt = 512;
+#define M_SAT kSat
+#define M_INT kInt
 #define M_FTZ	  kFtz
 #define M_RZI	  (IR_RZ | kInt)
 #define M_APPROX  IR_APPROX
@@ -32,10 +34,10 @@ constexpr uint32_t kFtz = 16, kInt = 512;
 const Row rows[] = {
 #define UN(name, OP, TYPE, TYPE2, MODS, D, A, expr) \
 	{ #name, IR_OP_##OP, IR_##TYPE, IR_##TYPE2, IR_EQ, MODS, 1, BITSOF(D), { BITSOF(A), 0, 0 } },
-#define BIN(name, OP, TYPE, MODS, D, A, B, COMM, expr) \
-	{ #name, IR_OP_##OP, IR_##TYPE, IR_NONE, IR_EQ, MODS, 2, BITSOF(D), { BITSOF(A), BITSOF(B), 0 } },
-#define TER(name, OP, TYPE, MODS, D, A, B, C, expr) \
-	{ #name, IR_OP_##OP, IR_##TYPE, IR_NONE, IR_EQ, MODS, 3, BITSOF(D), { BITSOF(A), BITSOF(B), BITSOF(C) } },
+#define BIN2(name, OP, TYPE, TYPE2, MODS, D, A, B, COMM, expr) \
+	{ #name, IR_OP_##OP, IR_##TYPE, IR_##TYPE2, IR_EQ, MODS, 2, BITSOF(D), { BITSOF(A), BITSOF(B), 0 } },
+#define TER2(name, OP, TYPE, TYPE2, MODS, D, A, B, C, expr) \
+	{ #name, IR_OP_##OP, IR_##TYPE, IR_##TYPE2, IR_EQ, MODS, 3, BITSOF(D), { BITSOF(A), BITSOF(B), BITSOF(C) } },
 #define CMP(name, TYPE, C, A, expr) \
 	{ #name, IR_OP_SETP, IR_##TYPE, IR_NONE, IR_##C, 0, 2, 1, { BITSOF(A), BITSOF(A), 0 } },
 #define CMPZ(name, TYPE, C, A, expr) \
@@ -170,6 +172,8 @@ protected:
 			op += "sub=" + std::to_string(r.mods >> 10) + " ";
 		if (r.mods & kFtz)
 			op += "ftz ";
+		if (r.mods & kSat)
+			op += "sat ";
 		if (r.mods & kInt)
 			op += "int ";
 		op += r.op == IR_OP_SETP ? "%6, _ = " : "%6 = ";
@@ -215,6 +219,7 @@ protected:
 				in.cmp = r.cmp;
 				in.round = r.mods & 15;
 				in.ftz = r.mods & kFtz;
+				in.sat = r.mods & kSat;
 				in.integer_round = r.mods & kInt;
 				in.sub = (uint8_t)(r.mods >> 10);
 				in.nd = r.op == IR_OP_SETP ? 2 : 1;

@@ -20,6 +20,8 @@ extern "C" {
 #include "cuse_dev/backend/soft/interp/interp.h"
 #include "cuse_dev/backend/soft/interp/vec.h"
 #undef M_FTZ
+#undef M_SAT
+#undef M_INT
 #undef M_RZI
 #undef M_APPROX
 #undef M_SUB

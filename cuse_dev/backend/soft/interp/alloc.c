@@ -274,8 +274,8 @@ static uint32_t pools_place(struct pool *pools)
 	return at;
 }
 
-int interp_alloc(struct base_arena *tmp, const struct ir_func *f, int32_t *ret_off,
-		 uint32_t *ret_bytes, uint32_t *ret_live)
+int interp_alloc(struct base_arena *tmp, const struct ir_func *f, const uint8_t *pinned,
+		 int32_t *ret_off, uint32_t *ret_bytes, uint32_t *ret_live)
 {
 	struct live l = { .f = f, .tmp = tmp };
 	uint32_t positions, *starts, *ends, *next_start, *next_end, live = 0;
@@ -298,6 +298,10 @@ int interp_alloc(struct base_arena *tmp, const struct ir_func *f, int32_t *ret_o
 	memset(ends, 0xff, (size_t)positions * 4);
 	for (uint32_t i = 0; i < f->nregs; i++) {
 		ret_off[i] = 0;
+		if (pinned && pinned[i]) {
+			l.first[i] = 0;
+			l.last[i] = positions - 1;
+		}
 		if (l.first[i] == NOWHERE)
 			continue;
 		next_start[i] = starts[l.first[i]];

@@ -85,7 +85,8 @@ struct interp_func {
 	uint32_t ninsts;
 	struct interp_seg *segs;
 	uint32_t nsegs;
-	uint32_t reg_bytes; /* predicates, then vectors; multiple of 64 */
+	const struct interp_inst *prologue[2]; /* once per launch, once per block; or NULL */
+	uint32_t reg_bytes;		       /* predicates, then vectors; multiple of 64 */
 	uint32_t frame_bytes;
 	struct ir_slot *params, *rets;
 	uint32_t nparams, nrets;
@@ -113,6 +114,7 @@ struct interp_frame {
 	uint32_t nwaiting;  /* segments with waiting lanes */
 	uint32_t *waiting;
 	uint64_t *bits; /* bit s: waiting[s] != 0 */
+	uint64_t launch, block; /* for which the prologues have run: grid's id, block + 1 */
 };
 
 enum interp_wait { WAIT_BAR, WAIT_SYNC };
@@ -187,6 +189,8 @@ const struct interp_inst *interp_diverge(struct interp_warp *w, const struct int
 /** interp_block() - the running lanes wait for what @kind says and go on at in->seg; next group. */
 const struct interp_inst *interp_block(struct interp_warp *w, const struct interp_inst *in,
 				       enum interp_wait kind, uint32_t members);
+/** interp_op_end() - of a prologue */
+const struct interp_inst *interp_op_end(struct interp_warp *w, const struct interp_inst *in);
 /** interp_ret(), interp_exit() - lanes return from the function, or end */
 const struct interp_inst *interp_ret(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_exit(struct interp_warp *w, const struct interp_inst *in);

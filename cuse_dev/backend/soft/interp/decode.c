@@ -20,7 +20,7 @@
 #include "cuse_dev/base/arena.h"
 
 #define TEMP_BYTES 256u
-#define TEMPS	   4u
+#define TEMPS	   8u
 
 /* ---- the table of vector handlers, by what they do ------------------------------------------ */
 
@@ -40,10 +40,10 @@ struct fast {
 static const struct fast fasts[] = {
 #define UN(name, OP, TYPE, TYPE2, MODS, D, A, expr)                                                \
 	{ IR_OP_##OP, IR_##TYPE, IR_##TYPE2, 0, FAST_UN, 0, 0, MODS, VEC_##name, BITS(A), 0, 0 },
-#define BIN(name, OP, TYPE, MODS, D, A, B, COMM, expr)                                             \
-	{ IR_OP_##OP, IR_##TYPE, 0, 0, FAST_BIN, COMM, 1, MODS, VEC_##name, BITS(A), BITS(B), 0 },
-#define TER(name, OP, TYPE, MODS, D, A, B, C, expr)                                                \
-	{ IR_OP_##OP, IR_##TYPE, 0, 0, FAST_TER, 0, 1, MODS, VEC_##name, BITS(A), BITS(B), BITS(C) },
+#define BIN2(name, OP, TYPE, TYPE2, MODS, D, A, B, COMM, expr) \
+	{ IR_OP_##OP, IR_##TYPE, IR_##TYPE2, 0, FAST_BIN, COMM, 1, MODS, VEC_##name, BITS(A), BITS(B), 0 },
+#define TER2(name, OP, TYPE, TYPE2, MODS, D, A, B, C, expr) \
+	{ IR_OP_##OP, IR_##TYPE, IR_##TYPE2, 0, FAST_TER, 0, 1, MODS, VEC_##name, BITS(A), BITS(B), BITS(C) },
 #define CMP(name, TYPE, C, A, expr)                                                                \
 	{ IR_OP_SETP, IR_##TYPE, 0, IR_##C, FAST_CMP, 0, 1, 0, VEC_##name, BITS(A), BITS(A), 0 },
 #define CMPZ(name, TYPE, C, A, expr)                                                               \
@@ -117,7 +117,7 @@ static void normalise(const struct ir_inst *in, uint8_t *type, uint8_t *type2)
 	bool ints = !ir_type_float(in->type) && !ir_type_float(in->type2);
 
 	*type = in->type;
-	*type2 = in->op == IR_OP_CVT ? in->type2 : IR_NONE;
+	*type2 = in->op == IR_OP_CVT || in->op == IR_OP_DP4A || in->op == IR_OP_SLCT ? in->type2 : IR_NONE;
 	switch (in->op) {
 	case IR_OP_ADD:
 	case IR_OP_SUB:
@@ -139,6 +139,7 @@ static void normalise(const struct ir_inst *in, uint8_t *type, uint8_t *type2)
 		break;
 	case IR_OP_MOV:
 	case IR_OP_SELP:
+	case IR_OP_SLCT:
 		*type = to_bits(in->type);
 		break;
 	case IR_OP_CVT:
@@ -585,6 +586,74 @@ static bool decode_pack(struct dec *d)
 	return true;
 }
 
+static bool decode_bfi(struct dec *d)
+{
+	struct interp_inst *p;
+	int32_t s[4];
+
+	if (ir_type_bits(d->in->type) != 32)
+		return false;
+	for (uint32_t i = 0; i < 4; i++)
+		s[i] = vec_src(d, i, 32);
+	p = emit_vec(d, VEC_X_bfi_32);
+	if (p) {
+		p->d = dst_off(d, 0);
+		p->a = s[0];
+		p->b = s[1];
+		p->c = s[2];
+		p->e = s[3];
+	}
+	return true;
+}
+
+/* madc multiplies into a temporary; signs only matter there. */
+static bool decode_carry(struct dec *d)
+{
+	const struct ir_inst *in = d->in;
+	bool mad = in->op == IR_OP_MADC_LO || in->op == IR_OP_MADC_HI, wide = ir_type_bits(in->type) == 64;
+	bool sign = ir_type_signed(in->type);
+	uint32_t bits = wide ? 64 : 32, h;
+	struct interp_inst *p;
+	int32_t a, b, c, dst = dst_off(d, 0);
+
+	if (ir_type_bits(in->type) != bits || in->sat)
+		return false;
+	a = vec_src(d, 0, bits);
+	b = vec_src(d, 1, bits);
+	if (mad) {
+		if (in->op == IR_OP_MADC_LO)
+			h = wide ? VEC_mul_u64 : VEC_mul_u32;
+		else if (wide)
+			h = sign ? VEC_mulh_s64 : VEC_mulh_u64;
+		else
+			h = sign ? VEC_mulh_s32 : VEC_mulh_u32;
+		p = emit_vec(d, h);
+		if (!p)
+			return true;
+		p->d = temp_vec(d);
+		p->a = a;
+		p->b = b;
+		a = p->d;
+		b = vec_src(d, 2, bits);
+	}
+	c = pred_src(d, mad ? 3 : 2);
+	if (dst == NO_REG)
+		dst = temp_vec(d);
+	if (in->op == IR_OP_SUBC)
+		h = wide ? VEC_X_subc_64 : VEC_X_subc_32;
+	else
+		h = wide ? VEC_X_addc_64 : VEC_X_addc_32;
+	p = emit_vec(d, h);
+	if (p) {
+		p->d = dst;
+		p->e = dst_off(d, 1);
+		p->a = a;
+		p->b = b;
+		p->c = c;
+	}
+	return true;
+}
+
 static bool decode_compute(struct dec *d)
 {
 	const struct ir_inst *in = d->in;
@@ -601,6 +670,13 @@ static bool decode_compute(struct dec *d)
 		return decode_selp(d);
 	case IR_OP_LOP3:
 		return decode_lop3(d);
+	case IR_OP_BFI:
+		return decode_bfi(d);
+	case IR_OP_ADDC:
+	case IR_OP_SUBC:
+	case IR_OP_MADC_LO:
+	case IR_OP_MADC_HI:
+		return decode_carry(d);
 	case IR_OP_PACK:
 	case IR_OP_UNPACK:
 		return decode_pack(d);
@@ -613,10 +689,8 @@ static bool decode_compute(struct dec *d)
 	default:
 		break;
 	}
-	if (in->op == IR_OP_CVT && in->ns != 1)
-		return false;
 	f = fast_find(in);
-	if (!f)
+	if (!f || (in->op == IR_OP_CVT && in->ns != (f->kind == FAST_UN ? 1 : 2)))
 		return false;
 	decode_fast(d, f, dst_off(d, 0));
 	return true;
@@ -731,6 +805,7 @@ static void decode_load(struct dec *d)
 {
 	const struct ir_inst *in = d->in;
 	uint32_t bits = elem_bits(d, 0, in->nd), n = in->nd, h;
+	int32_t nowhere = NO_REG;
 	struct interp_inst *p;
 
 	if (!n || (n & (n - 1)))
@@ -745,9 +820,12 @@ static void decode_load(struct dec *d)
 			fail(d, "a load of %u bits into %u", ir_type_bits(in->type), bits);
 			return;
 		}
+		/* Without a register it still has to fault. */
+		if (n == 1 && dst_off(d, 0) == NO_REG)
+			nowhere = temp_vec(d);
 		p = n > 1 ? emit_ext(d, d->vec[h]) : emit_vec(d, h);
 		if (p)
-			p->d = dst_off(d, 0);
+			p->d = n == 1 && dst_off(d, 0) == NO_REG ? nowhere : dst_off(d, 0);
 	}
 	set_address(d, p, n);
 }
@@ -1225,10 +1303,30 @@ static uint32_t segs_in_block(const struct ir_block *b)
 	return n;
 }
 
+/* The instructions of one level, with an end; returns where, or NO_SEG when there are none. */
+static uint32_t decode_prologue(struct dec *d, const uint8_t *hoisted, uint8_t level)
+{
+	const struct ir_func *f = d->f;
+	uint32_t start = d->n;
+
+	for (uint32_t b = 0; b < f->nblocks; b++) {
+		for (uint32_t i = 0; i < f->blocks[b].count && !d->error; i++) {
+			d->in = &f->blocks[b].insts[i];
+			if (*hoisted++ == level)
+				decode_inst(d);
+		}
+	}
+	if (d->n == start)
+		return NO_SEG;
+	emit(d, interp_op_end);
+	return start;
+}
+
 static int decode_func(struct dec *d)
 {
 	const struct ir_func *f = d->f;
-	uint32_t live = 0, *preds, seg = 0;
+	uint32_t live = 0, *preds, seg = 0, start[2] = { NO_SEG, NO_SEG };
+	uint8_t *hoisted = NULL, *pinned = NULL;
 	int r;
 
 	d->off = arena_alloc(d->tmp, (size_t)f->nregs * sizeof(*d->off) + 1);
@@ -1236,7 +1334,12 @@ static int decode_func(struct dec *d)
 	preds = count_preds(d);
 	if (!d->off || !d->block_seg || !preds)
 		return -ENOMEM;
-	r = interp_alloc(d->tmp, f, d->off, &d->temp_base, &live);
+	if (f == d->unit->funcs[0]) {
+		r = interp_hoist(d->tmp, f, &hoisted, &pinned);
+		if (r < 0)
+			return r;
+	}
+	r = interp_alloc(d->tmp, f, pinned, d->off, &d->temp_base, &live);
 	if (r < 0)
 		return r;
 	if (live > d->code->base.registers)
@@ -1245,13 +1348,16 @@ static int decode_func(struct dec *d)
 		d->block_seg[b] = seg;
 		seg += segs_in_block(&f->blocks[b]);
 	}
+	for (uint32_t i = 0; hoisted && i < 2; i++)
+		start[i] = decode_prologue(d, hoisted, i ? HOIST_BLOCK : HOIST_LAUNCH);
 	for (uint32_t b = 0; b < f->nblocks && !d->error; b++) {
 		if (new_seg(d) != d->block_seg[b])
 			fail(d, "segments out of order");
 		place_seg(d, d->block_seg[b]);
 		for (uint32_t i = 0; i < f->blocks[b].count && !d->error; i++) {
 			d->in = &f->blocks[b].insts[i];
-			decode_inst(d);
+			if (!hoisted || !*hoisted++)
+				decode_inst(d);
 		}
 		if (!d->error)
 			decode_term(d, b, preds);
@@ -1268,7 +1374,10 @@ static int decode_func(struct dec *d)
 	if (!d->out->name || !copy_slots(d, f->params, f->nparams, &d->out->params) ||
 	    !copy_slots(d, f->rets, f->nrets, &d->out->rets))
 		return -ENOMEM;
-	return finish_func(d);
+	r = finish_func(d);
+	for (uint32_t i = 0; r == 0 && i < 2; i++)
+		d->out->prologue[i] = start[i] == NO_SEG ? NULL : d->out->insts + start[i];
+	return r;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

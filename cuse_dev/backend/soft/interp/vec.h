@@ -32,6 +32,7 @@
 	X(st_32_64) X(st_64_64)
 #define VEC_EXTRA(X)                                                                               \
 	X(bcast_16) X(bcast_32) X(bcast_64) X(selp_16) X(selp_32) X(selp_64) X(lop3)               \
+	X(bfi_32) X(addc_32) X(addc_64) X(subc_32) X(subc_64)                                       \
 	X(pack_32) X(unpack_32) X(pack_16) X(unpack_16)                                            \
 	X(pmov) X(pimm) X(pand) X(por) X(pxor) X(pnot)                                             \
 	X(jump) X(branch) X(guard) X(shfl) X(vote)                                                 \
@@ -39,8 +40,8 @@
 
 enum vec_handler {
 #define UN(name, OP, TYPE, TYPE2, MODS, D, A, expr) VEC_##name,
-#define BIN(name, OP, TYPE, MODS, D, A, B, COMM, expr) VEC_##name, VEC_##name##_i,
-#define TER(name, OP, TYPE, MODS, D, A, B, C, expr) VEC_##name, VEC_##name##_i, VEC_##name##_m,
+#define BIN2(name, OP, TYPE, TYPE2, MODS, D, A, B, COMM, expr) VEC_##name, VEC_##name##_i,
+#define TER2(name, OP, TYPE, TYPE2, MODS, D, A, B, C, expr) VEC_##name, VEC_##name##_i, VEC_##name##_m,
 #define CMP(name, TYPE, C, A, expr) VEC_##name, VEC_##name##_i,
 #define CMPZ(name, TYPE, C, A, expr) VEC_##name, VEC_##name##_i,
 #define UNV(name, OP, TYPE, MODS, T, call) VEC_##name,

@@ -10,6 +10,8 @@
 
 #ifdef __SSE2__
 #include <immintrin.h>
+#else
+#include <fenv.h>
 #endif
 
 #include "cuse_dev/backend/soft/interp/vec.h"
@@ -73,10 +75,121 @@ static inline float max_of(float x, float y)
 	return cf(x != x ? y : m);
 }
 
+static inline double min_of_f64(double x, double y)
+{
+	double m = x < y ? x : y;
+
+	m = x == y ? rt_f64(rt_bits_f64(x) | rt_bits_f64(y)) : m;
+	m = y != y ? x : m;
+	m = x != x ? y : m;
+	return m == m ? m : rt_f64(RT_NAN_F64);
+}
+
+static inline double max_of_f64(double x, double y)
+{
+	double m = x > y ? x : y;
+
+	m = x == y ? rt_f64(rt_bits_f64(x) & rt_bits_f64(y)) : m;
+	m = y != y ? x : m;
+	m = x != x ? y : m;
+	return m == m ? m : rt_f64(RT_NAN_F64);
+}
+
 static inline uint32_t half2(float lo, float hi)
 {
 	return rt_f32_to_f16(lo) | (uint32_t)rt_f32_to_f16(hi) << 16;
 }
+
+/* ---- halves: computed in f32 or f64, rounded once ---- */
+
+static inline uint32_t bhalf2(float lo, float hi)
+{
+	return rt_f32_to_bf16(lo) | (uint32_t)rt_f32_to_bf16(hi) << 16;
+}
+
+/* To f32, to odd: rounding that to a half is as exact as rounding d itself. */
+static inline float odd_f32(double d)
+{
+	float f = (float)d;
+	uint32_t u = rt_bits_f32(f);
+	uint32_t away = __builtin_fabs((double)f) > __builtin_fabs(d) ? ~0u : 1u;
+
+	u += (double)f != d && d == d && !(u & 1) ? away : 0;
+	return rt_f32(u);
+}
+
+/* x * y + z to odd, for x * y that is exact in f64. */
+static inline double odd_fma(double x, double y, double z)
+{
+	double p = x * y, s = p + z, b = s - p, e = (p - (s - b)) + (z - b);
+	uint64_t u = rt_bits_f64(s);
+	uint64_t step = (e > 0) == (s > 0) ? 1 : ~0ull;
+
+	u += e == e && e != 0 && !(u & 1) ? step : 0;
+	return rt_f64(u);
+}
+
+static inline uint16_t f16_of_f64(double d)
+{
+	return rt_f32_to_f16(odd_f32(d));
+}
+
+static inline uint16_t h_nan(uint16_t unused, uint16_t v)
+{
+	return (v & 0x7fff) > 0x7c00 ? RT_NAN_F16 : v;
+}
+
+static inline uint16_t h_min(uint16_t x, uint16_t y)
+{
+	return rt_f32_to_f16(min_of(rt_f16_to_f32(x), rt_f16_to_f32(y)));
+}
+
+static inline uint16_t h_max(uint16_t x, uint16_t y)
+{
+	return rt_f32_to_f16(max_of(rt_f16_to_f32(x), rt_f16_to_f32(y)));
+}
+
+static inline uint16_t h_fma(uint16_t x, uint16_t y, uint16_t z)
+{
+	return f16_of_f64(odd_fma(rt_f16_to_f32(x), rt_f16_to_f32(y), rt_f16_to_f32(z)));
+}
+
+static inline uint16_t b_add(uint16_t x, uint16_t y)
+{
+	return rt_f32_to_bf16(rt_bf16_to_f32(x) + rt_bf16_to_f32(y));
+}
+
+static inline uint16_t b_sub(uint16_t x, uint16_t y)
+{
+	return rt_f32_to_bf16(rt_bf16_to_f32(x) - rt_bf16_to_f32(y));
+}
+
+static inline uint16_t b_mul(uint16_t x, uint16_t y)
+{
+	return rt_f32_to_bf16(rt_bf16_to_f32(x) * rt_bf16_to_f32(y));
+}
+
+static inline uint16_t b_min(uint16_t x, uint16_t y)
+{
+	return rt_f32_to_bf16(min_of(rt_bf16_to_f32(x), rt_bf16_to_f32(y)));
+}
+
+static inline uint16_t b_max(uint16_t x, uint16_t y)
+{
+	return rt_f32_to_bf16(max_of(rt_bf16_to_f32(x), rt_bf16_to_f32(y)));
+}
+
+static inline uint16_t b_fma(uint16_t x, uint16_t y, uint16_t z)
+{
+	return rt_f32_to_bf16(odd_f32(odd_fma(rt_bf16_to_f32(x), rt_bf16_to_f32(y), rt_bf16_to_f32(z))));
+}
+
+/* Both halves of a word. */
+#define PAIR(f, x, y)                                                                              \
+	(f((uint16_t)(x), (uint16_t)(y)) | (uint32_t)f((uint16_t)((x) >> 16), (uint16_t)((y) >> 16)) << 16)
+#define PAIR3(f, x, y, z)                                                                          \
+	(f((uint16_t)(x), (uint16_t)(y), (uint16_t)(z)) |                                          \
+	 (uint32_t)f((uint16_t)((x) >> 16), (uint16_t)((y) >> 16), (uint16_t)((z) >> 16)) << 16)
 
 #define islessgreater_of(x, y) ((int)((x) < (y)) | (int)((x) > (y)))
 #define MIN_OF_TYPE(x)	       ((__typeof__(x))(1ull << (sizeof(x) * 8 - 1)))
@@ -113,6 +226,53 @@ static inline uint32_t bfe_of(uint32_t x, uint32_t pos, uint32_t len)
 	len &= 255;
 	x = pos < 32 ? x >> (pos & 31) : 0;
 	return len < 32 ? x & ((1u << (len & 31)) - 1) : x;
+}
+
+/* Bits beyond the value are copies of its sign or of the field's. */
+static inline uint32_t bfe_signed(uint32_t x, uint32_t pos, uint32_t len)
+{
+	int32_t v;
+	uint32_t s;
+
+	pos &= 255;
+	len &= 255;
+	v = (int32_t)x >> (pos < 31 ? pos : 31);
+	s = len < 32 ? (32 - len) & 31 : 0;
+	v = (int32_t)((uint32_t)v << s) >> s;
+	return len ? (uint32_t)v : 0;
+}
+
+static inline uint64_t bfe_wide(uint64_t x, uint32_t pos, uint32_t len)
+{
+	pos &= 255;
+	len &= 255;
+	x = pos < 64 ? x >> (pos & 63) : 0;
+	return len < 64 ? x & ((1ull << (len & 63)) - 1) : x;
+}
+
+static inline uint32_t bmsk_of(uint32_t pos, uint32_t len)
+{
+	uint32_t ones = len < 32 ? (1u << (len & 31)) - 1 : ~0u;
+
+	return pos < 32 ? ones << (pos & 31) : 0;
+}
+
+static inline uint32_t szext_of(uint32_t x, uint32_t n)
+{
+	uint32_t s = (32 - n) & 31;
+
+	return n ? (uint32_t)((int32_t)(x << s) >> s) : 0;
+}
+
+static inline uint32_t dp4a_of(uint32_t x, uint32_t y, uint32_t z, int sx, int sy)
+{
+	for (uint32_t k = 0; k < 32; k += 8) {
+		int32_t a = sx ? (int8_t)(x >> k) : (uint8_t)(x >> k);
+		int32_t b = sy ? (int8_t)(y >> k) : (uint8_t)(y >> k);
+
+		z += (uint32_t)(a * b);
+	}
+	return z;
 }
 
 static inline uint32_t prmt_of(uint32_t x, uint32_t y, uint32_t sel)
@@ -210,7 +370,7 @@ static inline uint32_t bits_of(const uint8_t *flags)
 		LANES { const A x = a[i]; d[i] = (D)(expr); }                                      \
 		DONE(D, in->d);                                                                    \
 	}
-#define BIN(name, OP, TYPE, MODS, D, A, B, COMM, expr)                                             \
+#define BIN2(name, OP, TYPE, TYPE2, MODS, D, A, B, COMM, expr)                                             \
 	static IN *op_##name(W *w, IN *in)                                                         \
 	{                                                                                          \
 		D *d = DST(D, in->d);                                                              \
@@ -227,7 +387,7 @@ static inline uint32_t bits_of(const uint8_t *flags)
 		LANES { const A x = a[i]; d[i] = (D)(expr); }                                      \
 		DONE(D, in->d);                                                                    \
 	}
-#define TER(name, OP, TYPE, MODS, D, A, B, C, expr)                                                \
+#define TER2(name, OP, TYPE, TYPE2, MODS, D, A, B, C, expr)                                                \
 	static IN *op_##name(W *w, IN *in)                                                         \
 	{                                                                                          \
 		D *d = DST(D, in->d);                                                              \
@@ -254,6 +414,84 @@ static inline uint32_t bits_of(const uint8_t *flags)
 		const C *c = REG(const C, in->c);                                                  \
 		LANES { const A x = a[i]; const C z = c[i]; d[i] = (D)(expr); }                    \
 		DONE(D, in->d);                                                                    \
+	}
+
+/*
+ * The same under another rounding: a, b, c are read after the switch and d is written before the
+ * switch back, so the arithmetic happens in between.
+ */
+static inline void round_as(uint32_t r)
+{
+#ifdef __SSE2__
+	static const uint32_t bits[] = { [IR_RN] = 0, [IR_RM] = 0x2000, [IR_RP] = 0x4000, [IR_RZ] = 0x6000 };
+
+	_mm_setcsr((_mm_getcsr() & ~0x6000u) | bits[r]);
+#else
+	fesetround(r == IR_RM ? FE_DOWNWARD : r == IR_RP ? FE_UPWARD : r == IR_RZ ? FE_TOWARDZERO :
+		   FE_TONEAREST);
+#endif
+	__asm__ volatile("" ::: "memory");
+}
+
+#define ROUNDED_AS(R, ...)                                                                        \
+	do {                                                                                       \
+		round_as(IR_##R);                                                                  \
+		__VA_ARGS__                                                                        \
+		__asm__ volatile("" ::: "memory");                                                 \
+		round_as(IR_RN);                                                                   \
+	} while (0)
+#define UNR(name, OP, TYPE, R, MODS, T, expr)                                                      \
+	static IN *op_##name(W *w, IN *in)                                                         \
+	{                                                                                          \
+		T *d = DST(T, in->d);                                                              \
+		const T *a = REG(const T, in->a);                                                  \
+		ROUNDED_AS(R, LANES { const T x = a[i]; d[i] = (expr); });                         \
+		DONE(T, in->d);                                                                    \
+	}
+#define BINR(name, OP, TYPE, R, MODS, T, expr)                                                     \
+	static IN *op_##name(W *w, IN *in)                                                         \
+	{                                                                                          \
+		T *d = DST(T, in->d);                                                              \
+		const T *a = REG(const T, in->a);                                                  \
+		const T *b = REG(const T, in->b);                                                  \
+		ROUNDED_AS(R, LANES { const T x = a[i], y = b[i]; d[i] = (expr); });               \
+		DONE(T, in->d);                                                                    \
+	}                                                                                          \
+	static IN *op_##name##_i(W *w, IN *in)                                                     \
+	{                                                                                          \
+		T *d = DST(T, in->d);                                                              \
+		const T *a = REG(const T, in->a);                                                  \
+		const T y = IMM(T, in->imm);                                                       \
+		ROUNDED_AS(R, LANES { const T x = a[i]; d[i] = (expr); });                         \
+		DONE(T, in->d);                                                                    \
+	}
+#define TERR(name, OP, TYPE, R, MODS, T, expr)                                                     \
+	static IN *op_##name(W *w, IN *in)                                                         \
+	{                                                                                          \
+		T *d = DST(T, in->d);                                                              \
+		const T *a = REG(const T, in->a);                                                  \
+		const T *b = REG(const T, in->b);                                                  \
+		const T *c = REG(const T, in->c);                                                  \
+		ROUNDED_AS(R, LANES { const T x = a[i], y = b[i], z = c[i]; d[i] = (expr); });     \
+		DONE(T, in->d);                                                                    \
+	}                                                                                          \
+	static IN *op_##name##_i(W *w, IN *in)                                                     \
+	{                                                                                          \
+		T *d = DST(T, in->d);                                                              \
+		const T *a = REG(const T, in->a);                                                  \
+		const T *b = REG(const T, in->b);                                                  \
+		const T z = IMM(T, in->imm);                                                       \
+		ROUNDED_AS(R, LANES { const T x = a[i], y = b[i]; d[i] = (expr); });               \
+		DONE(T, in->d);                                                                    \
+	}                                                                                          \
+	static IN *op_##name##_m(W *w, IN *in)                                                     \
+	{                                                                                          \
+		T *d = DST(T, in->d);                                                              \
+		const T *a = REG(const T, in->a);                                                  \
+		const T y = IMM(T, in->imm);                                                       \
+		const T *c = REG(const T, in->c);                                                  \
+		ROUNDED_AS(R, LANES { const T x = a[i], z = c[i]; d[i] = (expr); });               \
+		DONE(T, in->d);                                                                    \
 	}
 #ifdef __AVX512BW__
 /* Comparisons straight into masks. The immediates of vpcmp and vcmp, by name of enum ir_cmp. */
@@ -467,6 +705,47 @@ static IN *op_unpack_16(W *w, IN *in)
 	DONE(uint16_t, in->d);
 }
 
+/* d = b with the e low bits of a at c */
+static IN *op_bfi_32(W *w, IN *in)
+{
+	uint32_t *d = DST(uint32_t, in->d);
+	const uint32_t *a = REG(const uint32_t, in->a), *b = REG(const uint32_t, in->b);
+	const uint32_t *c = REG(const uint32_t, in->c), *e = REG(const uint32_t, in->e);
+
+	LANES {
+		uint32_t pos = c[i] & 255, len = e[i] & 255;
+		uint32_t ones = len < 32 ? (1u << (len & 31)) - 1 : ~0u;
+		uint32_t field = pos < 32 ? ones << (pos & 31) : 0;
+
+		d[i] = (b[i] & ~field) | (a[i] << (pos & 31) & field);
+	}
+	DONE(uint32_t, in->d);
+}
+
+/* d, e = a +- b +- c, where c and e are carries or borrows */
+#define CARRY(name, T, sum, out)                                                                   \
+	static IN *op_##name(W *w, IN *in)                                                         \
+	{                                                                                          \
+		_Alignas(64) uint8_t f[LANES_N];                                                   \
+		const T *a = REG(const T, in->a), *b = REG(const T, in->b);                        \
+		const uint32_t carry = PRED(in->c);                                                \
+		T *d = DST(T, in->d);                                                              \
+		LANES {                                                                            \
+			const T x = a[i], y = b[i], z = carry >> i & 1, s = (T)(sum);              \
+			f[i] = (out) ? 1 : 0;                                                      \
+			d[i] = s;                                                                  \
+		}                                                                                  \
+		if (!w->full)                                                                      \
+			blend(w->regs + in->d, w->scratch, w->mask, sizeof(T));                    \
+		if (in->e != NO_REG)                                                               \
+			PRED(in->e) = (PRED(in->e) & ~w->mask) | (bits_of(f) & w->mask);           \
+		return in + 1;                                                                     \
+	}
+CARRY(addc_32, uint32_t, x + y + z, z ? s <= x : s < x)
+CARRY(addc_64, uint64_t, x + y + z, z ? s <= x : s < x)
+CARRY(subc_32, uint32_t, x - y - z, z ? x <= y : x < y)
+CARRY(subc_64, uint64_t, x - y - z, z ? x <= y : x < y)
+
 /* ---- predicates ------------------------------------------------------------------------------ */
 
 static IN *op_pmov(W *w, IN *in)
@@ -613,262 +892,15 @@ static IN *op_vote(W *w, IN *in)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-enum shape { SHAPE_FAULT, SHAPE_ANY, SHAPE_ROW, SHAPE_ONE };
-
-/* Lane i: all ones when it runs. */
-#define RUNS(i) (0 - (uint64_t)(w->mask >> (i) & 1))
-
-/* Shared memory through 32-bit registers. */
-static inline enum shape shared_shape(W *w, IN *in, uint32_t size, uint8_t **ret)
-{
-	const uint32_t *s = REG(const uint32_t, in->a);
-	uint32_t total = w->base.grid->shared_bytes, off = (uint32_t)in->imm, max = total - size, wrong = 0;
-	uint8_t *base = w->base.block->shared, *none = w->dummy;
-
-	if (in->flags & INTERP_ADDR0) {
-		if (in->imm > total || size > total - in->imm || in->imm % size)
-			return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-		ret[0] = base + in->imm;
-		return SHAPE_ONE;
-	}
-	LANES wrong |= (uint32_t)RUNS(i) & ((s[i] + off > max) | ((s[i] + off) & (size - 1)));
-	if (total < size || wrong)
-		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-	LANES ret[i] = w->mask >> i & 1 ? base + (uint32_t)(s[i] + off) : none;
-	return SHAPE_ANY;
-}
-
-/*
- * Where the lanes' accesses go. ROW: lane i at ret[0] + i * size, all 32 lanes run. ONE: all that
- * run at ret[0]. ANY: ret[i] for each lane, the dummy for those that do not run. A frame can be
- * full with lanes that do not run: only the mask counts here.
- */
-static inline enum shape shape_of(W *w, IN *in, uint32_t size, uint8_t **ret)
-{
-	const struct simt_grid *g = w->base.grid;
-	const uint64_t *a;
-	uint64_t first, step, bad = 0, low, limit;
-	uint8_t *none = w->dummy;
-
-	w->cur = in;
-	if (in->space == IR_SPACE_PARAM && (in->flags & INTERP_ADDR0)) {
-		/* decode.c has checked it */
-		ret[0] = (uint8_t *)g->params + in->imm;
-		return SHAPE_ONE;
-	}
-	if (in->space == IR_SPACE_SHARED && !(in->flags & INTERP_ADDR64))
-		return shared_shape(w, in, size, ret);
-	if (in->space > IR_SPACE_CONST || !(in->flags & INTERP_ADDR64))
-		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-
-	a = REG(const uint64_t, in->a);
-	low = g->window_base;
-	limit = g->window_size - size;
-	if (w->mask == ~0u) {
-		first = a[0] + in->imm;
-		step = a[1] - a[0];
-		if (step == size || step == 0) {
-			uint64_t last = first + step * (LANES_N - 1);
-
-			LANES bad |= a[i] ^ (a[0] + i * step);
-			if (!bad && first - low <= limit && last - low <= limit && !(first & (size - 1))) {
-				ret[0] = (uint8_t *)first;
-				return step ? SHAPE_ROW : SHAPE_ONE;
-			}
-			bad = 0;
-		}
-	}
-	LANES bad |= RUNS(i) & ((uint64_t)(a[i] + in->imm - low > limit) | ((a[i] + in->imm) & (size - 1)));
-	if (bad)
-		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-	LANES ret[i] = w->mask >> i & 1 ? (uint8_t *)(a[i] + in->imm) : none;
-	return SHAPE_ANY;
-}
-
-/* The loads and stores must really happen, where shape_of() has allowed them. */
-#define BARRIER() __asm__ volatile("" ::: "memory")
-
-#ifdef __AVX512BW__
-/*
- * One element of 4 or 8 bytes for 32 running lanes, by gathers: shared memory, and window addresses
- * without a pattern. false: not that case, or something to complain about; nothing was loaded.
- */
-static inline bool gather(W *w, IN *in, size_t size, void *dst)
-{
-	const struct simt_grid *g = w->base.grid;
-	__m512i off, max, v[4];
-
-	if (w->mask != ~0u || in->n != 1 || in->d == NO_REG)
-		return false;
-	if (in->space == IR_SPACE_SHARED && !(in->flags & (INTERP_ADDR0 | INTERP_ADDR64))) {
-		const uint8_t *base = w->base.block->shared;
-		__mmask16 bad = 0;
-
-		if (g->shared_bytes < size)
-			return false;
-		off = _mm512_set1_epi32((int)in->imm);
-		max = _mm512_set1_epi32((int)(g->shared_bytes - size));
-		for (int k = 0; k < 2; k++) {
-			v[k] = _mm512_add_epi32(_mm512_load_si512(w->regs + in->a + 64 * k), off);
-			bad |= _mm512_cmpgt_epu32_mask(v[k], max) |
-			       _mm512_test_epi32_mask(v[k], _mm512_set1_epi32((int)size - 1));
-		}
-		if (bad)
-			return false;
-		for (int k = 0; size == 4 && k < 2; k++)
-			_mm512_store_si512((uint8_t *)dst + 64 * k, _mm512_i32gather_epi32(v[k], base, 1));
-		for (int k = 0; size == 8 && k < 4; k++) {
-			__m256i i = k & 1 ? _mm512_extracti64x4_epi64(v[k / 2], 1) :
-					    _mm512_castsi512_si256(v[k / 2]);
-
-			_mm512_store_si512((uint8_t *)dst + 64 * k, _mm512_i32gather_epi64(i, base, 1));
-		}
-		return true;
-	}
-	return false;
-}
-
-/* The same for addresses that shape_of() has found good. */
-static inline void gather_at(uint8_t *const *p, size_t size, void *dst)
-{
-	for (int k = 0; k < 4; k++) {
-		__m512i a = _mm512_loadu_si512(p + 8 * k);
-
-		if (size == 4)
-			_mm256_store_si256((__m256i *)((uint8_t *)dst + 32 * k),
-					   _mm512_i64gather_epi32(a, NULL, 1));
-		else
-			_mm512_store_si512((uint8_t *)dst + 64 * k, _mm512_i64gather_epi64(a, NULL, 1));
-	}
-}
-#endif
-
-#ifdef __AVX512BW__
-#define GATHER(M, T, w, in) \
-	(sizeof(M) == sizeof(T) && sizeof(M) >= 4 && gather(w, in, sizeof(M), (w)->regs + (in)->d))
-#define GATHER_AT(M, T, n, p, d) \
-	(sizeof(M) == sizeof(T) && sizeof(M) >= 4 && (n) == 1 && (gather_at(p, sizeof(M), d), true))
-#else
-#define GATHER(M, T, w, in)	 false
-#define GATHER_AT(M, T, n, p, d) false
-#endif
-
-/* Element e of the lanes; results of an access never overlap its address register. */
-#define LD(name, M, T)                                                                             \
-	static IN *op_##name(W *w, IN *in)                                                         \
-	{                                                                                          \
-		uint8_t *p[LANES_N];                                                               \
-		uint32_t n = in->n;                                                                \
-		enum shape shape;                                                                  \
-		if (GATHER(M, T, w, in))                                                           \
-			return in + 1;                                                             \
-		shape = shape_of(w, in, n * (uint32_t)sizeof(M), p);                               \
-		if (shape == SHAPE_FAULT)                                                          \
-			return NULL;                                                               \
-		w->polls += in->flags & INTERP_POLL ? 1 : 0;                                       \
-		BARRIER();                                                                         \
-		for (uint32_t e = 0; e < n; e++) {                                                 \
-			int32_t off = in->ext ? in->ext->opnd[e].off : in->d;                      \
-			T *d;                                                                      \
-			if (off == NO_REG)                                                         \
-				continue;                                                          \
-			d = DST(T, off);                                                           \
-			if (shape == SHAPE_ROW && n == 1) {                                        \
-				M t[LANES_N];                                                      \
-				memcpy(t, p[0], sizeof(t));                                        \
-				LANES d[i] = (T)t[i];                                              \
-			} else if (shape == SHAPE_ANY && GATHER_AT(M, T, n, p, d)) {               \
-				;                                                                  \
-			} else if (shape == SHAPE_ANY) {                                           \
-				LANES d[i] = (T)((const M *)p[i])[e];                              \
-			} else {                                                                   \
-				const uint8_t *q = p[0] + e * sizeof(M);                           \
-				size_t stride = shape == SHAPE_ROW ? n * sizeof(M) : 0;            \
-				if (!stride) {                                                     \
-					T v = (T) * (const volatile M *)q;                         \
-					LANES d[i] = v;                                            \
-				} else {                                                           \
-					LANES d[i] = (T) * (const M *)(q + i * stride);            \
-				}                                                                  \
-			}                                                                          \
-			if (!w->full)                                                              \
-				blend(w->regs + off, w->scratch, w->mask, sizeof(T));              \
-		}                                                                                  \
-		BARRIER();                                                                         \
-		return in + 1;                                                                     \
-	}
-LD(ld_8_u16, uint8_t, uint16_t)
-LD(ld_8_s16, int8_t, uint16_t)
-LD(ld_8_u32, uint8_t, uint32_t)
-LD(ld_8_s32, int8_t, uint32_t)
-LD(ld_8_u64, uint8_t, uint64_t)
-LD(ld_8_s64, int8_t, uint64_t)
-LD(ld_16_u16, uint16_t, uint16_t)
-LD(ld_16_u32, uint16_t, uint32_t)
-LD(ld_16_s32, int16_t, uint32_t)
-LD(ld_16_u64, uint16_t, uint64_t)
-LD(ld_16_s64, int16_t, uint64_t)
-LD(ld_32_u32, uint32_t, uint32_t)
-LD(ld_32_u64, uint32_t, uint64_t)
-LD(ld_32_s64, int32_t, uint64_t)
-LD(ld_64_u64, uint64_t, uint64_t)
-
-/*
- * Lanes in ascending order, so that the highest wins where several write one place. All elements of
- * a lane before the next lane.
- */
-#define ST(name, M, T)                                                                             \
-	static IN *op_##name(W *w, IN *in)                                                         \
-	{                                                                                          \
-		uint8_t *p[LANES_N];                                                               \
-		uint32_t n = in->n;                                                                \
-		enum shape shape = shape_of(w, in, n * (uint32_t)sizeof(M), p);                    \
-		if (shape == SHAPE_FAULT)                                                          \
-			return NULL;                                                               \
-		BARRIER();                                                                         \
-		if (n == 1) {                                                                      \
-			const T *s = REG(const T, in->d);                                          \
-			if (shape == SHAPE_ROW) {                                                  \
-				M t[LANES_N];                                                      \
-				LANES t[i] = (M)s[i];                                              \
-				memcpy(p[0], t, sizeof(t));                                        \
-			} else if (shape == SHAPE_ONE) {                                           \
-				uint32_t last = 31 - (uint32_t)__builtin_clz(w->mask);             \
-				*(volatile M *)p[0] = (M)s[last];                                  \
-			} else {                                                                   \
-				for (uint32_t i = 0; i < LANES_N; i++)                             \
-					*(volatile M *)p[i] = (M)s[i];                             \
-			}                                                                          \
-		} else {                                                                           \
-			for (uint32_t i = 0; i < LANES_N; i++) {                                   \
-				M *q = (M *)(shape == SHAPE_ANY ? p[i] :                           \
-					     shape == SHAPE_ROW ? p[0] + i * n * sizeof(M) : p[0]); \
-				if (shape == SHAPE_ONE && !(w->mask >> i & 1))                     \
-					continue;                                                  \
-				for (uint32_t e = 0; e < n; e++)                                   \
-					q[e] = (M)REG(const T, in->ext->opnd[e].off)[i];           \
-			}                                                                          \
-		}                                                                                  \
-		BARRIER();                                                                         \
-		return in + 1;                                                                     \
-	}
-ST(st_8_16, uint8_t, uint16_t)
-ST(st_8_32, uint8_t, uint32_t)
-ST(st_8_64, uint8_t, uint64_t)
-ST(st_16_16, uint16_t, uint16_t)
-ST(st_16_32, uint16_t, uint32_t)
-ST(st_16_64, uint16_t, uint64_t)
-ST(st_32_32, uint32_t, uint32_t)
-ST(st_32_64, uint32_t, uint64_t)
-ST(st_64_64, uint64_t, uint64_t)
+#include "cuse_dev/backend/soft/interp/vec_mem.h"
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
 const interp_fn VEC_TABLE[VEC_COUNT] = {
 #define UN(name, OP, TYPE, TYPE2, MODS, D, A, expr) [VEC_##name] = op_##name,
-#define BIN(name, OP, TYPE, MODS, D, A, B, COMM, expr) \
+#define BIN2(name, OP, TYPE, TYPE2, MODS, D, A, B, COMM, expr) \
 	[VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i,
-#define TER(name, OP, TYPE, MODS, D, A, B, C, expr) \
+#define TER2(name, OP, TYPE, TYPE2, MODS, D, A, B, C, expr) \
 	[VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i, [VEC_##name##_m] = op_##name##_m,
 #define CMP(name, TYPE, C, A, expr) [VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i,
 #define CMPZ(name, TYPE, C, A, expr) [VEC_##name] = op_##name, [VEC_##name##_i] = op_##name##_i,

@@ -359,6 +359,36 @@ static void frame_free(struct interp_warp *w, struct interp_frame *f)
 	w->cache[f->func->index] = f;
 }
 
+const struct interp_inst *interp_op_end(struct interp_warp *w, const struct interp_inst *in)
+{
+	return NULL;
+}
+
+/* Registers that keep their values while frames are used again: for all lanes, whoever runs. */
+static void run_prologues(struct interp_warp *w, struct interp_frame *f)
+{
+	const struct interp_func *func = f->func;
+	uint64_t launch = w->base.grid->id, block = w->base.block->linear + 1;
+	uint8_t *regs = w->regs;
+	uint32_t mask = w->mask;
+	bool full = w->full;
+	const struct interp_inst *in;
+
+	w->regs = f->regs;
+	w->mask = ~0u;
+	w->full = true;
+	for (in = f->launch != launch ? func->prologue[0] : NULL; in;)
+		in = in->fn(w, in);
+	if (f->launch != launch || f->block != block)
+		for (in = func->prologue[1]; in;)
+			in = in->fn(w, in);
+	f->launch = launch;
+	f->block = block;
+	w->regs = regs;
+	w->mask = mask;
+	w->full = full;
+}
+
 /* A frame for @lanes, the newest one; nothing of it waits yet. */
 static struct interp_frame *frame_push(struct interp_warp *w, const struct interp_func *func,
 				       uint32_t lanes)
@@ -378,6 +408,8 @@ static struct interp_frame *frame_push(struct interp_warp *w, const struct inter
 	w->newest = f;
 	f->base = 0;
 	f->top = func->frame_bytes;
+	if (func->prologue[0] || func->prologue[1])
+		run_prologues(w, f);
 	return f;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -464,6 +465,153 @@ TEST_F(Noise, NoiseOfAllKindsIsNoneOfOthersBusiness)
 		end(children.back()); /* some may be in an operation that waits */
 	for (int i = 0; i < 400 && free_bytes(fd) != all; i++)
 		usleep(5000);
+	EXPECT_EQ(free_bytes(fd), all);
+	close(fd);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+#define GROUP_MIB 512
+
+/* A memory control group of their own for daemon, workers and clients. */
+class Memory : public Noise {
+protected:
+	std::string group, home, kills;
+
+	static bool put(const std::string &path, const std::string &text)
+	{
+		FILE *f = fopen(path.c_str(), "we");
+		bool ok = f && fputs(text.c_str(), f) >= 0;
+
+		return f && fclose(f) == 0 && ok;
+	}
+	static std::string get(const std::string &path)
+	{
+		FILE *f = fopen(path.c_str(), "re");
+		char buf[4096];
+		size_t n = f ? fread(buf, 1, sizeof(buf), f) : 0;
+
+		if (f)
+			fclose(f);
+		return std::string(buf, n);
+	}
+	/* Our own group in the hierarchy whose line in /proc/self/cgroup has @key. */
+	static std::string own(const std::string &key)
+	{
+		std::string all = get("/proc/self/cgroup");
+		size_t at = all.find(key), end;
+
+		if (at == std::string::npos)
+			return "";
+		at += key.size();
+		end = all.find('\n', at);
+		return all.substr(at, end - at);
+	}
+	bool enter(const std::string &root, const std::string &key, const char *limit,
+		   const char *count)
+	{
+		home = root + own(key) + "/cgroup.procs";
+		if (access(home.c_str(), W_OK))
+			home = root + "/cgroup.procs";
+		group = root + "/vgpu-test-" + std::to_string(getpid());
+		if (mkdir(group.c_str(), 0755))
+			return false;
+		kills = group + "/" + count;
+		if (put(group + "/" + limit, std::to_string(GROUP_MIB << 20)) &&
+		    put(group + "/cgroup.procs", std::to_string(getpid())))
+			return true;
+		rmdir(group.c_str());
+		return false;
+	}
+	void SetUp() override
+	{
+		if (!enter("/sys/fs/cgroup/memory", ":memory:", "memory.limit_in_bytes",
+			   "memory.oom_control") &&
+		    !enter("/sys/fs/cgroup", "0::", "memory.max", "memory.events"))
+			GTEST_SKIP() << "needs a memory control group that can be written";
+		Noise::SetUp();
+	}
+	void TearDown() override
+	{
+		Noise::TearDown();
+		put(home, std::to_string(getpid()));
+		for (int i = 0; i < 100 && rmdir(group.c_str()) && errno == EBUSY; i++)
+			usleep(10000);
+	}
+	/* How many the kernel has ended for want of memory. */
+	int kernel_kills() const
+	{
+		std::string text = get(kills);
+		size_t at = text.find("oom_kill ");
+
+		return at == std::string::npos ? 0 : atoi(text.c_str() + at + strlen("oom_kill "));
+	}
+};
+
+/* Fills device memory until the worker is gone. 0: that came before the memory's end. */
+static int fill_device(int fd)
+{
+	int control = memfd_create("control", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int arena = memfd_create("arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	struct vgpu_share share = {};
+	struct vgpu_mem_info info = {};
+	struct vgpu_ctx_create ctx = {};
+	struct vgpu_mem_alloc m = {};
+	const uint64_t most = 2ull * GROUP_MIB << 20;
+	static char data[1 << 20];
+
+	if (ioctl(fd, VGPU_IOC(MEM_INFO), &info) || ftruncate(control, VGPU_SHARE_CONTROL_BYTES) ||
+	    ftruncate(arena, static_cast<off_t>(info.total)) ||
+	    fcntl(control, F_ADD_SEALS, seals) || fcntl(arena, F_ADD_SEALS, seals))
+		return 1;
+	share = { VGPU_SHARE_CONTROL, control, VGPU_SHARE_CONTROL_BYTES };
+	if (ioctl(fd, VGPU_IOC(SHARE), &share))
+		return 2;
+	share = { VGPU_SHARE_DEVICE, arena, info.total };
+	if (ioctl(fd, VGPU_IOC(SHARE), &share) || ioctl(fd, VGPU_IOC(CTX_CREATE), &ctx))
+		return 3;
+	m.ctx = ctx.ctx;
+	m.size = most;
+	if (ioctl(fd, VGPU_IOC(MEM_ALLOC), &m))
+		return 4;
+	auto *page = static_cast<struct vgpu_share_control *>(
+		mmap(nullptr, 1 << 20, PROT_READ, MAP_SHARED, control, 0));
+	memset(data, 'x', sizeof(data));
+	for (uint64_t at = 0; at < most; at += sizeof(data)) {
+		/* As libcuda does before each copy. */
+		if (__atomic_load_n(&page->worker_alive, __ATOMIC_ACQUIRE) == 3)
+			return ioctl(fd, VGPU_IOC(CTX_CREATE), &ctx) && errno == ENODEV ? 0 : 5;
+		if (pwrite(arena, data, sizeof(data), static_cast<off_t>(m.arena_off + at)) < 0)
+			return 6;
+	}
+	return 7;
+}
+
+TEST_F(Memory, WhenItRunsOutAWorkerEndsAndNobodyElse)
+{
+	int fd = greeted();
+	uint64_t all = free_bytes(fd);
+
+	support_daemon_allow(daemon, "memory runs out");
+	pid_t bystander = child([] {
+		static char mine[32 << 20];
+
+		memset(mine, 1, sizeof(mine));
+		pause();
+		return 1;
+	});
+	for (int i = 0; i < 3; i++) { /* what was given back can be had again */
+		pid_t greedy = child([&] {
+			int mine = greeted();
+
+			return mine < 0 ? 9 : fill_device(mine);
+		});
+		EXPECT_EQ(end(greedy, false), 0);
+	}
+	EXPECT_EQ(kill(bystander, 0), 0);
+	EXPECT_EQ(waitpid(bystander, nullptr, WNOHANG), 0) << "a bystander was ended";
+	EXPECT_EQ(kernel_kills(), 0);
 	EXPECT_EQ(free_bytes(fd), all);
 	close(fd);
 }

@@ -233,8 +233,11 @@ static int serve(struct worker *w)
 		r = settle(w, &ms);
 		if (r < 0)
 			return r;
-		if (poll(p, 2, ms) < 0 && errno != EINTR)
-			return -errno;
+		if (poll(p, 2, ms) < 0) {
+			if (errno != EINTR)
+				return -errno;
+			continue; /* p is what it was before */
+		}
 		if ((p[1].revents & POLLIN) && read(w->notify_fd, &count, sizeof(count)) < 0 &&
 		    errno != EAGAIN)
 			return -errno;

@@ -295,7 +295,11 @@ public:
 	{
 		while (!kept.count(tag)) {
 			std::vector<char> buf(sizeof(struct wire_msg) + WIRE_MAX_PAYLOAD);
-			ssize_t n = recv(sock, buf.data(), buf.size(), 0);
+			ssize_t n;
+
+			do
+				n = recv(sock, buf.data(), buf.size(), 0);
+			while (n < 0 && errno == EINTR);
 
 			if (n < (ssize_t)sizeof(struct wire_msg))
 				return -EPIPE;
@@ -409,7 +413,8 @@ public:
 
 		s.stream = stream;
 		s.bytes = bytes;
-		memcpy(s.data, cmd, bytes);
+		if (bytes)
+			memcpy(s.data, cmd, bytes);
 		return call(VGPU_OP_SUBMIT, &s);
 	}
 	template <class T> int command(uint32_t stream, uint32_t op, T c)

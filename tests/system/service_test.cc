@@ -162,6 +162,71 @@ TEST_F(Service, AutoSaysWhichDoorAndWhy)
 		<< log_of(daemon);
 }
 
+/* Allocates until it is refused; the errno of that, and how many GiB it got before. */
+static int fill(int fd, unsigned *ret_gib)
+{
+	struct vgpu_ctx_create ctx = {};
+	struct vgpu_mem_alloc m = {};
+
+	if (ioctl(fd, VGPU_IOC(CTX_CREATE), &ctx))
+		return errno;
+	for (*ret_gib = 0;; ++*ret_gib) {
+		m = {};
+		m.ctx = ctx.ctx;
+		m.size = 1ull << 30;
+		if (ioctl(fd, VGPU_IOC(MEM_ALLOC), &m))
+			return errno;
+	}
+}
+
+TEST_F(Service, StrictPromisesNoMoreThanTheHostHas)
+{
+	static const char *const policy[] = { "--overcommit=lazy", "--overcommit=strict" };
+	const long host = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) >> 30;
+	struct vgpu_hello h;
+
+	if (host >= 230)
+		GTEST_SKIP() << "this host has more memory than a device can";
+	for (int strict = 0; strict < 2; strict++) {
+		const char *args[] = { policy[strict], "--device=H100-80GB,memory=256G", nullptr };
+		support_daemon_options opt = {};
+		unsigned gib = 0;
+		int fd = -1;
+
+		opt.args = args;
+		ASSERT_EQ(support_daemon_start(&opt, &daemon), 0);
+		ASSERT_EQ(hello(support_daemon_node(daemon, 0), &h, &fd), 0);
+		EXPECT_EQ(fill(fd, &gib), ENOMEM);
+		if (strict)
+			EXPECT_LE(gib, static_cast<unsigned>(host));
+		else
+			EXPECT_GT(gib, 240u);
+		close(fd);
+		stop();
+	}
+}
+
+TEST_F(Service, QuotasAndListsHold)
+{
+	static const char *const args[] = { "--device=T4,quota_memory_per_uid=1G,allow_uid=0",
+					    nullptr };
+	support_daemon_options opt = {};
+	struct vgpu_hello h;
+	unsigned gib = 0;
+	int fd = -1;
+
+	opt.args = args;
+	ASSERT_EQ(support_daemon_start(&opt, &daemon), 0);
+	ASSERT_EQ(hello(support_daemon_node(daemon, 0), &h, &fd), 0);
+	EXPECT_EQ(fill(fd, &gib), EDQUOT);
+	EXPECT_EQ(gib, 1u);
+	close(fd);
+	auto r = prog({ "/bin/dd", std::string("if=") + support_daemon_node(daemon, 0) })
+			 .user(NOBODY)
+			 .run();
+	EXPECT_NE(strstr(r->res.err, "Permission denied"), nullptr) << r->text();
+}
+
 /* ---- ready, and gone ------------------------------------------------------------------------ */
 
 /* Type=notify: what systemd would hear. */

@@ -198,13 +198,13 @@ static inline uint16_t b_fma(uint16_t x, uint16_t y, uint16_t z)
 #define shr_of(x, y)                                                                               \
 	((y) >= sizeof(x) * 8 ? (__typeof__(x))(IS_SIGNED(x) ? (x) >> (sizeof(x) * 8 - 1) : 0) :    \
 				(__typeof__(x))((x) >> ((y) & (sizeof(x) * 8 - 1))))
-/* By 0 all ones and the dividend; MIN / -1 wraps. */
+/* By 0 all ones; MIN / -1 wraps. */
 #define div_of(x, y)                                                                               \
 	((y) == 0 ? (__typeof__(x))-1 :                                                            \
 	 IS_SIGNED(x) && (y) == (__typeof__(y))-1 ?                                                \
 		    (__typeof__(x))(0 - (uint64_t)(x)) : (__typeof__(x))((x) / (y)))
 #define rem_of(x, y)                                                                               \
-	((y) == 0 ? (x) :                                                                          \
+	((y) == 0 ? (__typeof__(x))-1 :                                                            \
 	 IS_SIGNED(x) && (y) == (__typeof__(y))-1 ? (__typeof__(x))0 : (__typeof__(x))((x) % (y)))
 
 static inline uint32_t shf_of(uint32_t lo, uint32_t hi, uint32_t n)

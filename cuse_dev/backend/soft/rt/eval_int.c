@@ -10,8 +10,8 @@ static int divide(const struct ir_inst *in, enum ir_type t, const uint64_t *s, u
 {
 	rt_s128 a = rt_number(t, s[0]), b = rt_number(t, s[1]);
 
-	if (b == 0) /* the manual leaves it open; this is what the hardware's routines give */
-		*ret_d = in->op == IR_OP_DIV ? ~0ull : (uint64_t)a;
+	if (b == 0) /* the manual leaves it open; this is what NVIDIA's assembler folds and calls */
+		*ret_d = ~0ull;
 	else
 		*ret_d = (uint64_t)(in->op == IR_OP_DIV ? a / b : a % b);
 	return 0;

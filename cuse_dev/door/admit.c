@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cuse_dev/base/log.h"
 #include "cuse_dev/door/share.h"
 
 /* Words of which only some bits may be set; of pads, none.  F(OP, name, field, bits) */
@@ -168,6 +169,8 @@ struct pending *admit_ioctl(struct session *s, const struct admit_request *io)
 	return session_call(s, &call);
 
 refuse:
+	log_debug("thread %u: %s (%#x) refused: %s", io->caller.tid, desc ? desc->name : "ioctl",
+		  io->cmd, strerror(-r));
 	io->answer.ops->fail(io->answer.token, -r);
 	return NULL;
 }

@@ -95,6 +95,8 @@ give:
 close_fd:
 	if (fd >= 0)
 		close(fd);
+	log_debug("session %llu: %s: %s", (unsigned long long)s->number, call->desc->name,
+		  strerror(-r));
 	fail(&call->answer, -r);
 	return NULL;
 }
@@ -245,6 +247,9 @@ static int reply_call(struct pending *p, const struct wire_msg *msg, const void 
 	if (msg->status > 0 || (!msg->status && msg->payload_bytes != desc->size))
 		return -EIO;
 	account_correct(p->worker->client, p->device, p->taken, msg->charge);
+	if (msg->status < 0)
+		log_debug("worker %d: %s: %s", (int)p->worker->pid, desc->name,
+			  strerror(-msg->status));
 	if (!p->answered && msg->status < 0) {
 		fail(&p->answer, -msg->status);
 	} else if (!p->answered) {

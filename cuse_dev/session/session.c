@@ -105,8 +105,11 @@ int session_open(struct front *f, uint32_t device, const struct session_caller *
 	struct client *c;
 	int r;
 
-	if (!may_open(f->device[device].config, who, access))
+	if (!may_open(f->device[device].config, who, access)) {
+		log_debug("device %u: thread %u of uid %u may not open it", device, who->tid,
+			  (unsigned)who->uid);
 		return -EACCES;
+	}
 	if (f->session_count >= LIMIT_SESSIONS)
 		return -ENFILE;
 	if (files_of(f, who->uid) >= LIMIT_SESSIONS_PER_UID)
@@ -182,6 +185,8 @@ struct pending *session_call(struct session *s, const struct session_request *ca
 		return relay_call(s, call);
 	r = s->client ? frontop_call(s, call) : -ENODEV;
 	if (r < 0) {
+		log_debug("session %llu: %s: %s", (unsigned long long)s->number, call->desc->name,
+			  strerror(-r));
 		call->answer.ops->fail(call->answer.token, -r);
 		return NULL;
 	}

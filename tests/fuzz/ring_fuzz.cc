@@ -97,7 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	uint32_t slot;
 	Known k;
 
-	if (!bytes)
+	if (bytes < 2)
 		return 0;
 	if (!f || uses++ == 40) {
 		f.reset();

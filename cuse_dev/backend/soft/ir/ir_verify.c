@@ -303,6 +303,8 @@ static int check_inst(struct verify *v)
 	case IR_OP_RED:
 		if (ir_type_bits(in->type) < 8 || in->nd > 8 || in->ns > 10 || in->ns < 1)
 			return bad(v, "bad type or count of elements");
+		if ((in->op == IR_OP_LD && !in->nd) || (in->op == IR_OP_ST && in->ns < 2))
+			return bad(v, "no elements");
 		if (in->space > IR_SPACE_FRAME)
 			return bad(v, "no such space");
 		break;

@@ -19,16 +19,20 @@
 /* What a slot holds. Append; the value is the tag itself, so that a dump can be read. */
 enum cu_kind {
 	CU_KIND_FREE = 0,
-	CU_KIND_CTX = 0x20787463,     /* "ctx " */
-	CU_KIND_MODULE = 0x20646f6d,  /* "mod " */
-	CU_KIND_LIBRARY = 0x2062696c, /* "lib " */
-	CU_KIND_KERNEL = 0x206e726b,  /* "krn " */
-	CU_KIND_FUNC = 0x20636e66,    /* "fnc " */
-	CU_KIND_STREAM = 0x20727473,  /* "str " */
-	CU_KIND_EVENT = 0x20747665,   /* "evt " */
-	CU_KIND_PHYS = 0x20796870,    /* "phy " */
-	CU_KIND_LINK = 0x206b6e6c,    /* "lnk " */
-	CU_KIND_POOL = 0x206c6f70,    /* "pol " */
+	CU_KIND_CTX = 0x20787463,	  /* "ctx " */
+	CU_KIND_MODULE = 0x20646f6d,	  /* "mod " */
+	CU_KIND_LIBRARY = 0x2062696c,	  /* "lib " */
+	CU_KIND_KERNEL = 0x206e726b,	  /* "krn " */
+	CU_KIND_FUNC = 0x20636e66,	  /* "fnc " */
+	CU_KIND_STREAM = 0x20727473,	  /* "str " */
+	CU_KIND_EVENT = 0x20747665,	  /* "evt " */
+	CU_KIND_PHYS = 0x20796870,	  /* "phy " */
+	CU_KIND_LINK = 0x206b6e6c,	  /* "lnk " */
+	CU_KIND_POOL = 0x206c6f70,	  /* "pol " */
+	CU_KIND_GRAPH = 0x20707267,	  /* "grp " */
+	CU_KIND_GRAPH_NODE = 0x20646f6e,  /* "nod " */
+	CU_KIND_GRAPH_EXEC = 0x20657867,  /* "gxe " */
+	CU_KIND_USER_OBJECT = 0x206f6275, /* "ubo " */
 };
 
 /** First member of every handle type. */

@@ -19,6 +19,8 @@
 
 #include "libcuda/core/error.h"
 #include "libcuda/impl/callback.h"
+#include "libcuda/impl/capture.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/queue.h"
 
@@ -178,20 +180,14 @@ void callback_detach(struct queue *q)
 	unref(t);
 }
 
-static CUresult add(CUstream handle, CUhostFn host, CUstreamCallback status, void *user)
+static CUresult add(struct cu_stream *s, CUstream handle, CUhostFn host, CUstreamCallback status,
+		    void *user)
 {
-	struct callback_thread *t;
-	struct cu_stream *s;
-	struct queue *q;
+	struct queue *q = queue_of(s);
+	struct callback_thread *t = thread_of(q);
 	struct callback *c;
-	CUresult error;
 	int r;
 
-	error = cu_stream_get(handle, &s);
-	if (error != CUDA_SUCCESS)
-		return error;
-	q = queue_of(s);
-	t = thread_of(q);
 	c = calloc(1, sizeof(*c));
 	if (!t || !c) {
 		free(c);
@@ -218,17 +214,42 @@ static CUresult add(CUstream handle, CUhostFn host, CUstreamCallback status, voi
 	return cu_from_errno(r);
 }
 
+CUresult callback_add(struct cu_stream *s, CUhostFn host, CUstreamCallback status, void *user)
+{
+	return add(s, (CUstream)s, host, status, user);
+}
+
 CUresult impl_cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData)
 {
+	CUDA_HOST_NODE_PARAMS p = { fn, userData };
+	struct graph_work w;
+	struct cu_stream *s;
+	bool capturing;
+	CUresult r;
+
 	if (!fn)
 		return CUDA_ERROR_INVALID_VALUE;
-	return add(hStream, fn, NULL, userData);
+	r = cu_stream_get(hStream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_check(s, &capturing);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!capturing)
+		return add(s, hStream, fn, NULL, userData);
+	r = graph_work_host(&p, &w);
+	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
 }
 
 CUresult impl_cuStreamAddCallback(CUstream hStream, CUstreamCallback callback, void *userData,
 				  unsigned int flags)
 {
+	struct cu_stream *s;
+	CUresult r;
+
 	if (!callback || flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	return add(hStream, NULL, callback, userData);
+	r = cu_stream_get(hStream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_refuse(s);
+	return r == CUDA_SUCCESS ? add(s, hStream, NULL, callback, userData) : r;
 }

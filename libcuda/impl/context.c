@@ -8,6 +8,7 @@
 #include "libcuda/core/ctx.h"
 #include "libcuda/core/error.h"
 #include "libcuda/core/stream.h"
+#include "libcuda/impl/capture.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/link/link.h"
@@ -404,6 +405,9 @@ CUresult impl_cuCtxSynchronize_v2(CUcontext handle)
 	struct cu_ctx *ctx;
 	CUresult r = cu_ctx_get(handle, &ctx);
 
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = capture_refuse_ctx(ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = cu_stream_sync_ctx(ctx);

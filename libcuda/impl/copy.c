@@ -14,7 +14,9 @@
 #include <errno.h>
 
 #include "libcuda/core/error.h"
+#include "libcuda/impl/capture.h"
 #include "libcuda/impl/copy.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/staging.h"
 
@@ -56,21 +58,54 @@ static CUresult by_hand(struct queue *q, uint64_t dst, uint64_t src, uint64_t by
 	return r == CUDA_SUCCESS ? cu_from_errno(place_copy(dst, src, bytes)) : r;
 }
 
+static void set_side(enum copy_side side, uint64_t va, CUmemorytype *type, CUdeviceptr *device)
+{
+	*type = side == COPY_DEVICE ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_UNIFIED;
+	*device = va;
+}
+
+static CUresult capture(struct cu_stream *s, uint64_t dst, enum copy_side dst_side, uint64_t src,
+			enum copy_side src_side, uint64_t bytes)
+{
+	CUDA_MEMCPY3D p = { .WidthInBytes = bytes, .Height = 1, .Depth = 1 };
+	struct graph_work w;
+	CUresult r;
+
+	if (dst_side == COPY_HOST) {
+		p.dstMemoryType = CU_MEMORYTYPE_HOST;
+		p.dstHost = (void *)(uintptr_t)dst;
+	} else {
+		set_side(dst_side, dst, &p.dstMemoryType, &p.dstDevice);
+	}
+	if (src_side == COPY_HOST) {
+		p.srcMemoryType = CU_MEMORYTYPE_HOST;
+		p.srcHost = (const void *)(uintptr_t)src;
+	} else {
+		set_side(src_side, src, &p.srcMemoryType, &p.srcDevice);
+	}
+	r = graph_work_memcpy(&p, (CUcontext)s->ctx, &w);
+	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
+}
+
 CUresult cu_copy_linear(uint64_t dst, enum copy_side dst_side, uint64_t src,
 			enum copy_side src_side, uint64_t bytes, CUstream stream, bool async)
 {
 	struct place d, s;
 	struct cu_stream *st;
 	struct queue *q;
-	bool device_only;
+	bool device_only, capturing;
 	CUresult r;
 	int err;
 
 	r = cu_stream_get(stream, &st);
+	if (r == CUDA_SUCCESS)
+		r = async ? capture_check(st, &capturing) : capture_refuse(st);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (!bytes)
 		return CUDA_SUCCESS;
+	if (async && capturing)
+		return capture(st, dst, dst_side, src, src_side, bytes);
 	if (!dst || !src || place_find(dst, bytes, &d) < 0 || place_find(src, bytes, &s) < 0 ||
 	    !fits(&d, dst_side) || !fits(&s, src_side) || d.read_only)
 		return CUDA_ERROR_INVALID_VALUE;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include "libcuda/core/error.h"
+#include "libcuda/impl/capture.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/impl/queue.h"
@@ -19,8 +21,9 @@
 /* cu_event.priv: the last record. */
 struct mark {
 	pthread_mutex_t lock;
-	struct queue *queue; /* guarded by lock; a reference */
-	uint64_t seq;	     /* guarded by lock */
+	struct queue *queue;	      /* guarded by lock; a reference */
+	uint64_t seq;		      /* guarded by lock */
+	struct capture_mark *capture; /* guarded by lock; the last record was captured */
 };
 
 static CUresult find(CUevent handle, struct cu_event **ret_event)
@@ -111,6 +114,7 @@ CUresult impl_cuEventDestroy_v2(CUevent hEvent)
 	cu_handle_destroy(e);
 	link_event_free(cu_link(), slot);
 	queue_put(m->queue);
+	capture_mark_free(m->capture);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 	return ctx ? cu_ctx_error(ctx) : CUDA_SUCCESS;
@@ -142,6 +146,8 @@ static CUresult record(struct cu_event *e, struct cu_stream *s)
 			m->queue = q;
 		}
 		m->seq = seq;
+		capture_mark_free(m->capture);
+		m->capture = NULL;
 		atomic_store(&e->gen, cmd.gen);
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -149,28 +155,64 @@ static CUresult record(struct cu_event *e, struct cu_stream *s)
 	return cu_from_errno(r);
 }
 
-CUresult impl_cuEventRecord(CUevent hEvent, CUstream hStream)
+/* A node that records or waits when the graph runs. */
+static CUresult add_node(struct cu_stream *s, CUgraphNodeType type, CUevent event)
 {
-	struct cu_stream *s;
-	struct cu_event *e;
+	struct graph_work w;
+	CUresult r = graph_work_event(type, event, &w);
+
+	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
+}
+
+static CUresult record_captured(struct cu_event *e, struct cu_stream *s)
+{
+	struct mark *m = e->priv;
 	CUresult r;
 
-	r = find(hEvent, &e);
-	if (r == CUDA_SUCCESS)
-		r = cu_stream_get(hStream, &s);
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (ctx_of(e) != s->ctx)
-		return CUDA_ERROR_INVALID_HANDLE;
-	return record(e, s);
+	pthread_mutex_lock(&m->lock);
+	r = capture_event_record(s, &m->capture);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+/* Was the last record captured? Then there is nothing that could be waited for. */
+static bool is_captured(const struct cu_event *e)
+{
+	struct mark *m = e->priv;
+	bool r;
+
+	pthread_mutex_lock(&m->lock);
+	r = m->capture != NULL;
+	pthread_mutex_unlock(&m->lock);
+	return r;
 }
 
 CUresult impl_cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int flags)
 {
-	/* CU_EVENT_RECORD_EXTERNAL has a meaning for capturing streams only. */
-	if (flags != CU_EVENT_RECORD_DEFAULT)
+	struct cu_stream *s;
+	struct cu_event *e;
+	bool capturing;
+	CUresult r;
+
+	if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
-	return impl_cuEventRecord(hEvent, hStream);
+	r = find(hEvent, &e);
+	if (r == CUDA_SUCCESS)
+		r = cu_stream_get(hStream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_check(s, &capturing);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (ctx_of(e) != s->ctx)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!capturing)
+		return flags ? CUDA_ERROR_INVALID_VALUE : record(e, s);
+	return flags ? add_node(s, CU_GRAPH_NODE_TYPE_EVENT_RECORD, hEvent) : record_captured(e, s);
+}
+
+CUresult impl_cuEventRecord(CUevent hEvent, CUstream hStream)
+{
+	return impl_cuEventRecordWithFlags(hEvent, hStream, CU_EVENT_RECORD_DEFAULT);
 }
 
 CUresult impl_cuEventQuery(CUevent hEvent)
@@ -186,6 +228,11 @@ CUresult impl_cuEventQuery(CUevent hEvent)
 	ctx = ctx_of(e);
 	if (!ctx)
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	if (is_captured(e))
+		return CUDA_ERROR_CAPTURED_EVENT;
+	r = capture_unsafe();
+	if (r != CUDA_SUCCESS)
+		return r;
 	done = complete(e, NULL);
 	if (!done) {
 		r = cu_ctx_error(ctx);
@@ -210,6 +257,8 @@ CUresult impl_cuEventSynchronize(CUevent hEvent)
 	ctx = ctx_of(e);
 	if (!ctx)
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	if (is_captured(e))
+		return CUDA_ERROR_CAPTURED_EVENT;
 	m = e->priv;
 	pthread_mutex_lock(&m->lock);
 	q = m->queue;
@@ -263,6 +312,17 @@ CUresult impl_cuEventElapsedTime(float *pMilliseconds, CUevent hStart, CUevent h
 	return impl_cuEventElapsedTime_v2(pMilliseconds, hStart, hEnd);
 }
 
+static CUresult wait_captured(struct cu_event *e, struct cu_stream *s)
+{
+	struct mark *m = e->priv;
+	CUresult r;
+
+	pthread_mutex_lock(&m->lock);
+	r = capture_event_wait(s, m->capture);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
 CUresult impl_cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
 {
 	struct vgpu_cmd_event_wait cmd = {
@@ -270,17 +330,25 @@ CUresult impl_cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int F
 	};
 	struct cu_stream *s;
 	struct cu_event *e;
+	bool capturing;
 	CUresult r;
 
-	if (Flags != CU_EVENT_WAIT_DEFAULT)
+	if (Flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = find(hEvent, &e);
 	if (r == CUDA_SUCCESS)
 		r = cu_stream_get(hStream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_check(s, &capturing);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (!ctx_of(e))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	if (Flags)
+		return capturing ? add_node(s, CU_GRAPH_NODE_TYPE_WAIT_EVENT, hEvent)
+				 : CUDA_ERROR_INVALID_VALUE;
+	if (capturing || is_captured(e))
+		return wait_captured(e, s);
 	cmd.slot = e->slot;
 	cmd.gen = atomic_load(&e->gen);
 	/* Asking costs a round trip without shared pages: then the stream finds out. */

@@ -8,6 +8,8 @@
 
 #include "libcuda/core/error.h"
 #include "libcuda/core/stream.h"
+#include "libcuda/impl/capture.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/launch.h"
 #include "libcuda/link/link.h"
@@ -139,6 +141,27 @@ static size_t needed_bytes(const struct func_layout *layout)
 	return n;
 }
 
+CUresult launch_collect(const struct func_layout *layout, const struct launch *l, uint8_t *block)
+{
+	if (!layout_fits(layout))
+		return CUDA_ERROR_UNKNOWN;
+	if (l->params) {
+		for (uint32_t i = 0; i < layout->count; i++)
+			if (!l->params[i])
+				return CUDA_ERROR_INVALID_VALUE;
+		gather(layout, l->params, block);
+		return CUDA_SUCCESS;
+	}
+	if (layout->count && (!l->block_of_params || l->block_bytes < needed_bytes(layout)))
+		return CUDA_ERROR_INVALID_VALUE;
+	/* A block may be longer, or lack the padding behind its last parameter. */
+	memset(block, 0, layout->bytes);
+	if (l->block_of_params)
+		memcpy(block, l->block_of_params,
+		       l->block_bytes < layout->bytes ? l->block_bytes : layout->bytes);
+	return CUDA_SUCCESS;
+}
+
 static CUresult submit(struct cu_func *f, const struct launch *l, const uint32_t cluster[3],
 		       struct cu_stream *s)
 {
@@ -158,63 +181,77 @@ static CUresult submit(struct cu_func *f, const struct launch *l, const uint32_t
 	r = func_layout(f, &layout);
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!layout_fits(layout))
-		return CUDA_ERROR_UNKNOWN;
 	cmd.param_bytes = layout->bytes;
-	if (layout->count && !l->params &&
-	    (!l->block_of_params || l->block_bytes < needed_bytes(layout)))
-		return CUDA_ERROR_INVALID_VALUE;
 	if (layout->bytes > sizeof(small)) {
 		block = malloc(layout->bytes);
 		if (!block)
 			return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	if (l->params) {
-		for (uint32_t i = 0; i < layout->count; i++) {
-			if (!l->params[i]) {
-				r = CUDA_ERROR_INVALID_VALUE;
-				goto free_block;
-			}
-		}
-		gather(layout, l->params, block);
-	} else {
-		/* A block may be longer, or lack the padding behind its last parameter. */
-		memset(block, 0, layout->bytes);
-		if (l->block_of_params)
-			memcpy(block, l->block_of_params,
-			       l->block_bytes < layout->bytes ? l->block_bytes : layout->bytes);
-	}
-	r = cu_stream_submit(s, &cmd.head, sizeof(cmd), block, layout->bytes, NULL);
-free_block:
+	r = launch_collect(layout, l, block);
+	if (r == CUDA_SUCCESS)
+		r = cu_stream_submit(s, &cmd.head, sizeof(cmd), block, layout->bytes, NULL);
 	if (block != small)
 		free(block);
 	return r;
 }
 
-CUresult launch_func(struct cu_func *f, const struct launch *l)
+static CUresult refuse_shape(const struct cu_func *f, const struct launch *l)
+{
+	CUresult r = check_shape(f->module->ctx->dev, l);
+
+	return r != CUDA_SUCCESS && f->module->wrapped ? INVALID_CONFIGURATION : r;
+}
+
+static CUresult check_kernel(struct cu_func *f, const struct launch *l, uint32_t ret_cluster[3])
 {
 	struct vgpu_func_info info;
-	struct cu_stream *s;
-	uint32_t cluster[3];
 	CUresult r;
 
-	r = check_shape(f->module->ctx->dev, l);
-	if (r != CUDA_SUCCESS)
-		return f->module->wrapped ? INVALID_CONFIGURATION : r;
-	r = cu_stream_get(l->stream, &s);
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (s->ctx != f->module->ctx)
-		return CUDA_ERROR_INVALID_HANDLE;
 	r = func_info(f, &info);
 	if (r == CUDA_SUCCESS)
 		r = check_func(&info, l);
 	if (r == CUDA_SUCCESS)
-		r = find_cluster(&info, l, cluster);
+		r = find_cluster(&info, l, ret_cluster);
 	if (r == CUDA_SUCCESS && l->cooperative)
 		r = check_cooperative(f, l);
+	return r;
+}
+
+CUresult launch_check(struct cu_func *f, const struct launch *l, uint32_t ret_cluster[3])
+{
+	uint32_t cluster[3];
+	CUresult r = refuse_shape(f, l);
+
+	return r == CUDA_SUCCESS ? check_kernel(f, l, ret_cluster ? ret_cluster : cluster) : r;
+}
+
+static CUresult capture(struct cu_func *f, const struct launch *l, struct cu_stream *s)
+{
+	struct graph_work w;
+	CUresult r = graph_work_launch(f, l, &w);
+
+	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
+}
+
+CUresult launch_func(struct cu_func *f, const struct launch *l)
+{
+	struct cu_stream *s;
+	uint32_t cluster[3];
+	bool capturing;
+	CUresult r;
+
+	r = refuse_shape(f, l);
 	if (r == CUDA_SUCCESS)
-		r = submit(f, l, cluster, s);
+		r = cu_stream_get(l->stream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_check(s, &capturing);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (s->ctx != f->module->ctx)
+		return CUDA_ERROR_INVALID_HANDLE;
+	r = check_kernel(f, l, cluster);
+	if (r == CUDA_SUCCESS)
+		r = capturing ? capture(f, l, s) : submit(f, l, cluster, s);
 	if (r == CUDA_SUCCESS && l->done_event)
 		r = impl_cuEventRecord(l->done_event, l->stream);
 	return r;
@@ -223,7 +260,7 @@ CUresult launch_func(struct cu_func *f, const struct launch *l)
 /* ---- entry points --------------------------------------------------------------------------- */
 
 /* The other way to give parameters: a list of (key, value) that ends with CU_LAUNCH_PARAM_END. */
-static CUresult parse_extra(void **extra, struct launch *l)
+CUresult launch_extra(void **extra, struct launch *l)
 {
 	if (!extra)
 		return CUDA_SUCCESS;
@@ -247,7 +284,7 @@ static CUresult launch(CUfunction handle, struct launch *l, void **extra)
 
 	r = func_get(handle, &f);
 	if (r == CUDA_SUCCESS)
-		r = parse_extra(extra, l);
+		r = launch_extra(extra, l);
 	return r == CUDA_SUCCESS ? launch_func(f, l) : r;
 }
 
@@ -285,7 +322,7 @@ CUresult impl_cuLaunchCooperativeKernel(CUfunction f, unsigned int gridDimX, uns
 	return launch(f, &l, NULL);
 }
 
-static CUresult apply_attribute(const CUlaunchAttribute *a, struct launch *l)
+CUresult launch_attribute(const CUlaunchAttribute *a, struct launch *l)
 {
 	switch (a->id) {
 	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
@@ -342,7 +379,7 @@ CUresult impl_cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void 
 	l.shared_bytes = config->sharedMemBytes;
 	l.stream = config->hStream;
 	for (unsigned i = 0; i < config->numAttrs; i++) {
-		r = apply_attribute(&config->attrs[i], &l);
+		r = launch_attribute(&config->attrs[i], &l);
 		if (r != CUDA_SUCCESS)
 			return r;
 	}

@@ -21,5 +21,12 @@ struct launch {
 };
 
 CUresult launch_func(struct cu_func *f, const struct launch *l);
+/** launch_check() - all that is wrong with it apart from the stream; @ret_cluster may be NULL. */
+CUresult launch_check(struct cu_func *f, const struct launch *l, uint32_t ret_cluster[3]);
+/** launch_collect() - the parameters as one block of layout->bytes. */
+CUresult launch_collect(const struct func_layout *layout, const struct launch *l, uint8_t *block);
+/** launch_extra() - the list that may stand in place of parameters. */
+CUresult launch_extra(void **extra, struct launch *l);
+CUresult launch_attribute(const CUlaunchAttribute *a, struct launch *l);
 
 #endif

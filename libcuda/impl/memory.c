@@ -7,6 +7,7 @@
 
 #include "libcuda/core/error.h"
 #include "libcuda/core/stream.h"
+#include "libcuda/impl/capture.h"
 #include "libcuda/impl/hostmem.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/place.h"
@@ -112,7 +113,9 @@ CUresult impl_cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 
 	if (!dptr || !bytesize)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_ctx_usable(&ctx);
+	r = capture_unsafe();
+	if (r == CUDA_SUCCESS)
+		r = cu_ctx_usable(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
 	req.ctx = ctx->ctx;
@@ -160,7 +163,9 @@ CUresult impl_cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize, unsigned int
 	if (!dptr || !bytesize || bytesize > SIZE_MAX - PAGE ||
 	    (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
 		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_ctx_usable(&ctx);
+	r = capture_unsafe();
+	if (r == CUDA_SUCCESS)
+		r = cu_ctx_usable(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
 	l = ctx->dev->link->link;
@@ -208,6 +213,9 @@ CUresult impl_cuMemFree_v2(CUdeviceptr dptr)
 	if (!is_allocation(&r))
 		return CUDA_ERROR_INVALID_VALUE;
 
+	error = capture_unsafe();
+	if (error != CUDA_SUCCESS)
+		return error;
 	/* What is queued may still use it. */
 	error = cu_stream_sync_ctx(r.ctx);
 	if (link_map_remove(&l->ranges, dptr, &r) < 0)

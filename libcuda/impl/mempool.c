@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcuda/impl/capture.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/link/link.h"
@@ -317,6 +318,14 @@ CUresult impl_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool,
 
 /* ---- allocation ----------------------------------------------------------------------------- */
 
+/* Memory that a graph allocates is not built: in a capture this is refused, which ends it. */
+static CUresult get_stream(CUstream handle, struct cu_stream **ret_stream)
+{
+	CUresult r = cu_stream_get(handle, ret_stream);
+
+	return r == CUDA_SUCCESS ? capture_refuse(*ret_stream) : r;
+}
+
 CUresult impl_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool,
 				      CUstream hStream)
 {
@@ -328,7 +337,7 @@ CUresult impl_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemo
 		return CUDA_ERROR_INVALID_VALUE;
 	r = get(pool, &p);
 	if (r == CUDA_SUCCESS)
-		r = cu_stream_get(hStream, &s);
+		r = get_stream(hStream, &s);
 	return r == CUDA_SUCCESS ? pool_alloc(p, bytesize, s, dptr) : r;
 }
 
@@ -340,7 +349,7 @@ CUresult impl_cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStre
 
 	if (!dptr || !bytesize)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_stream_get(hStream, &s);
+	r = get_stream(hStream, &s);
 	if (r == CUDA_SUCCESS)
 		r = cu_pool_current(s->ctx->dev, &p);
 	return r == CUDA_SUCCESS ? pool_alloc(p, bytesize, s, dptr) : r;
@@ -352,7 +361,7 @@ CUresult impl_cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 	struct link_range r;
 	CUresult err;
 
-	err = cu_stream_get(hStream, &s);
+	err = get_stream(hStream, &s);
 	if (err != CUDA_SUCCESS)
 		return err;
 	if (!dptr)

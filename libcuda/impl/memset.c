@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #include "libcuda/core/error.h"
+#include "libcuda/impl/capture.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/place.h"
 #include "libcuda/impl/queue.h"
@@ -50,14 +52,33 @@ static CUresult submit(struct queue *q, const struct fill *f, bool wait)
 	return wait ? queue_result(ctx, queue_wait(q, seq)) : CUDA_SUCCESS;
 }
 
+static CUresult capture(struct cu_stream *s, const struct fill *f)
+{
+	CUDA_MEMSET_NODE_PARAMS p = {
+		.dst = f->dst,
+		.pitch = f->pitch,
+		.value = f->value,
+		.elementSize = f->element,
+		.width = f->width,
+		.height = f->height,
+	};
+	struct graph_work w;
+	CUresult r = graph_work_memset(&p, (CUcontext)s->ctx, &w);
+
+	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
+}
+
 static CUresult fill(const struct fill *f, CUstream stream, bool async)
 {
 	uint64_t row_bytes, bytes;
+	bool capturing = false;
 	struct cu_stream *s;
 	struct place p;
 	CUresult r;
 
 	r = cu_stream_get(stream, &s);
+	if (r == CUDA_SUCCESS)
+		r = async ? capture_check(s, &capturing) : capture_refuse(s);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (!f->width || !f->height)
@@ -68,9 +89,10 @@ static CUresult fill(const struct fill *f, CUstream stream, bool async)
 	    __builtin_mul_overflow(f->height - 1, f->pitch, &bytes) ||
 	    __builtin_add_overflow(bytes, row_bytes, &bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (place_find(f->dst, bytes, &p) < 0 || !p.device || !p.known ||
-	    p.read_only)
+	if (place_find(f->dst, bytes, &p) < 0 || !p.device || !p.known || p.read_only)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (capturing)
+		return capture(s, f);
 	if (p.worker_visible)
 		return submit(queue_of(s), f, !async && p.range.kind == LINK_PINNED);
 	r = queue_result(s->ctx, queue_quiesce(queue_of(s)));

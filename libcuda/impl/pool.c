@@ -430,7 +430,7 @@ CUresult pool_alloc(struct cu_pool *p, size_t bytes, struct cu_stream *s, CUdevi
 	uint64_t size = ((uint64_t)bytes + GRAIN - 1) & ~(uint64_t)(GRAIN - 1);
 	struct link_dev *dev = p->dev->link;
 	struct link_range range = { .kind = LINK_POOL, .dev = dev, .worker_visible = true };
-	struct pool_block *b;
+	struct pool_block *b = NULL;
 	CUresult r;
 
 	if (size < bytes)

@@ -5,6 +5,7 @@
 
 #include "libcuda/core/error.h"
 #include "libcuda/impl/callback.h"
+#include "libcuda/impl/capture.h"
 #include "libcuda/impl/queue.h"
 
 /* The list's head is the context's stream_priv. */
@@ -104,6 +105,7 @@ void queue_close(struct queue *q)
 {
 	struct cu_ctx *ctx = q->ctx;
 
+	capture_queue_gone(q);
 	pthread_mutex_lock(&ctx->lock);
 	q->closed = true;
 	reap(ctx);
@@ -327,6 +329,7 @@ void queue_fini_ctx(struct cu_ctx *ctx)
 		ctx->stream_priv = q->next;
 		atomic_store(&q->gone, true);
 		pthread_mutex_unlock(&ctx->lock);
+		capture_queue_gone(q);
 		callback_detach(q);
 		pthread_mutex_lock(&ctx->lock);
 		/* The worker drops the context's streams with the context. */

@@ -21,6 +21,7 @@
 #include "libcuda/link/link.h"
 
 struct callback_thread;
+struct capture_stream;
 
 struct queue {
 	struct queue *next; /* in the context's list; guarded by ctx->lock */
@@ -37,6 +38,7 @@ struct queue {
 	uint64_t seen_by_legacy; /* seq of ours that the legacy queue waited for; guarded by
 				    ctx->lock */
 	struct callback_thread *callbacks; /* impl/callback.c; guarded by ctx->lock */
+	struct capture_stream *capture;	   /* impl/capture.c; guarded by its lock */
 	CUstreamAttrValue window, policy;  /* stored attributes; guarded by ctx->lock */
 };
 

@@ -5,9 +5,13 @@
  * Arrays are not built: a descriptor that names one is answered CUDA_ERROR_NOT_SUPPORTED.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "libcuda/core/error.h"
+#include "libcuda/impl/callback.h"
+#include "libcuda/impl/capture.h"
 #include "libcuda/impl/copy.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 
 /* One side after the descriptor has been read; byte 0 of row (z, y) is at base + (z * height + y) *
@@ -106,13 +110,10 @@ static uint64_t row_at(const struct side *s, uint64_t z, uint64_t y)
 	return s->base + (z * s->height + y) * s->pitch;
 }
 
-static CUresult by_hand(struct queue *q, const struct rect *c)
+static int copy_rows(const struct rect *c)
 {
-	CUresult r = queue_result(q->ctx, queue_quiesce(q));
 	int err = 0;
 
-	if (r != CUDA_SUCCESS)
-		return r;
 	for (uint64_t z = 0; z < c->depth && !err; z++) {
 		if (c->width == c->dst.pitch && c->width == c->src.pitch) {
 			err = place_copy(row_at(&c->dst, z, 0), row_at(&c->src, z, 0),
@@ -122,48 +123,111 @@ static CUresult by_hand(struct queue *q, const struct rect *c)
 		for (uint64_t y = 0; y < c->height && !err; y++)
 			err = place_copy(row_at(&c->dst, z, y), row_at(&c->src, z, y), c->width);
 	}
-	return cu_from_errno(err);
+	return err;
 }
 
-static CUresult run(const struct rect *c, CUstream stream, bool async)
+static CUresult by_hand(struct queue *q, const struct rect *c)
 {
-	struct cu_stream *s;
-	CUresult r;
+	CUresult r = queue_result(q->ctx, queue_quiesce(q));
 
-	r = cu_stream_get(stream, &s);
-	if (r != CUDA_SUCCESS)
-		return r;
+	return r == CUDA_SUCCESS ? cu_from_errno(copy_rows(c)) : r;
+}
+
+static CUresult run(const struct rect *c, struct queue *q, bool async)
+{
 	if (c->dst.place.worker_visible && c->src.place.worker_visible)
-		return by_command(queue_of(s), c, !async);
-	return by_hand(queue_of(s), c);
+		return by_command(q, c, !async);
+	return by_hand(q, c);
 }
 
-/* CUDA_MEMCPY3D as the general case; 2D is a box of depth 1. */
-static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
+static bool is_empty(const struct rect *c)
 {
-	struct rect c = { .width = p->WidthInBytes, .height = p->Height, .depth = p->Depth };
+	return !c->width || !c->height || !c->depth;
+}
+
+/* CUDA_MEMCPY3D as the general case; 2D is a box of depth 1. An empty one has no sides. */
+static CUresult read_descriptor(const CUDA_MEMCPY3D *p, struct rect *c)
+{
 	CUresult r;
 
+	*c = (struct rect){ .width = p->WidthInBytes, .height = p->Height, .depth = p->Depth };
 	if (p->srcLOD || p->dstLOD)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = memory_side(p->dstMemoryType, p->dstHost, p->dstDevice, &c.dst.kind, &c.dst.base);
+	r = memory_side(p->dstMemoryType, p->dstHost, p->dstDevice, &c->dst.kind, &c->dst.base);
 	if (r == CUDA_SUCCESS)
-		r = memory_side(p->srcMemoryType, p->srcHost, p->srcDevice, &c.src.kind,
-				&c.src.base);
+		r = memory_side(p->srcMemoryType, p->srcHost, p->srcDevice, &c->src.kind,
+				&c->src.base);
+	if (r != CUDA_SUCCESS || is_empty(c))
+		return r;
+	c->dst.pitch = p->dstPitch;
+	c->dst.height = p->dstHeight;
+	c->src.pitch = p->srcPitch;
+	c->src.height = p->srcHeight;
+	r = settle(&c->dst, c, p->dstXInBytes, p->dstY, p->dstZ);
+	if (r == CUDA_SUCCESS && c->dst.place.read_only)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		r = settle(&c->src, c, p->srcXInBytes, p->srcY, p->srcZ);
+	return r;
+}
+
+static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
+{
+	bool capturing = false;
+	struct graph_work w;
+	struct cu_stream *s;
+	struct rect c;
+	CUresult r;
+
+	r = read_descriptor(p, &c);
+	if (r != CUDA_SUCCESS || is_empty(&c))
+		return r;
+	r = cu_stream_get(stream, &s);
+	if (r == CUDA_SUCCESS)
+		r = async ? capture_check(s, &capturing) : capture_refuse(s);
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!c.width || !c.height || !c.depth)
-		return CUDA_SUCCESS;
-	c.dst.pitch = p->dstPitch;
-	c.dst.height = p->dstHeight;
-	c.src.pitch = p->srcPitch;
-	c.src.height = p->srcHeight;
-	r = settle(&c.dst, &c, p->dstXInBytes, p->dstY, p->dstZ);
-	if (r == CUDA_SUCCESS)
-		r = settle(&c.src, &c, p->srcXInBytes, p->srcY, p->srcZ);
-	if (r == CUDA_SUCCESS && c.dst.place.read_only)
-		r = CUDA_ERROR_INVALID_VALUE;
-	return r == CUDA_SUCCESS ? run(&c, stream, async) : r;
+	if (!capturing)
+		return run(&c, queue_of(s), async);
+	r = graph_work_memcpy(p, (CUcontext)s->ctx, &w);
+	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
+}
+
+CUresult cu_copy_3d_check(const CUDA_MEMCPY3D *p)
+{
+	struct rect c;
+
+	return p ? read_descriptor(p, &c) : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* In a thread of ours; the stream stands still meanwhile. */
+static void copy_late(CUstream stream, CUresult error, void *user)
+{
+	struct rect *c = user;
+
+	if (error == CUDA_SUCCESS && copy_rows(c) < 0)
+		cu_log(CU_LOG_ERROR, "a copy of pageable memory in a graph failed");
+	free(c);
+}
+
+CUresult cu_copy_3d_into(const CUDA_MEMCPY3D *p, struct cu_stream *s)
+{
+	struct rect c, *late;
+	CUresult r;
+
+	r = read_descriptor(p, &c);
+	if (r != CUDA_SUCCESS || is_empty(&c))
+		return r;
+	if (c.dst.place.worker_visible && c.src.place.worker_visible)
+		return by_command(queue_of(s), &c, false);
+	late = malloc(sizeof(*late));
+	if (!late)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*late = c;
+	r = callback_add(s, NULL, copy_late, late);
+	if (r != CUDA_SUCCESS)
+		free(late);
+	return r;
 }
 
 static CUresult copy_2d(const CUDA_MEMCPY2D *p, CUstream stream, bool async)

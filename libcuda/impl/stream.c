@@ -2,13 +2,14 @@
 /*
  * stream.c - streams: handles, the default ones, waits, values in memory.
  *
- * The order between queues is in queue.c, host functions in callback.c. Capturing is not built: no
- * stream is ever in capture mode, and that is what the questions about it are answered.
+ * The order between queues is in queue.c, host functions in callback.c, capturing in capture.c.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "libcuda/core/error.h"
+#include "libcuda/impl/capture.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/place.h"
 #include "libcuda/impl/pool.h"
@@ -305,6 +306,8 @@ CUresult impl_cuStreamSynchronize(CUstream hStream)
 	CUresult r = cu_stream_get(hStream, &s);
 
 	if (r == CUDA_SUCCESS)
+		r = capture_refuse(s);
+	if (r == CUDA_SUCCESS)
 		r = cu_stream_sync(s);
 	pool_synced();
 	return r;
@@ -318,6 +321,8 @@ CUresult impl_cuStreamQuery(CUstream hStream)
 	int done;
 
 	r = cu_stream_get(hStream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_refuse(s);
 	if (r != CUDA_SUCCESS)
 		return r;
 	q = queue_of(s);
@@ -401,58 +406,6 @@ CUresult impl_cuStreamGetDevice(CUstream hStream, CUdevice *device)
 	if (r == CUDA_SUCCESS)
 		*device = s->ctx->dev->ordinal;
 	return r;
-}
-
-CUresult impl_cuStreamIsCapturing(CUstream hStream, CUstreamCaptureStatus *captureStatus)
-{
-	struct cu_stream *s;
-	CUresult r;
-
-	if (!captureStatus)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_stream_get(hStream, &s);
-	if (r == CUDA_SUCCESS)
-		*captureStatus = CU_STREAM_CAPTURE_STATUS_NONE;
-	return r;
-}
-
-CUresult impl_cuStreamGetCaptureInfo(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-				     cuuint64_t *id_out)
-{
-	(void)id_out; /* defined while capturing only */
-	return impl_cuStreamIsCapturing(hStream, captureStatus_out);
-}
-
-CUresult impl_cuStreamGetCaptureInfo_v2(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-					cuuint64_t *id_out, CUgraph *graph_out,
-					const CUgraphNode **dependencies_out,
-					size_t *numDependencies_out)
-{
-	(void)id_out, (void)graph_out, (void)dependencies_out, (void)numDependencies_out;
-	return impl_cuStreamIsCapturing(hStream, captureStatus_out);
-}
-
-CUresult impl_cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-					cuuint64_t *id_out, CUgraph *graph_out,
-					const CUgraphNode **dependencies_out,
-					const CUgraphEdgeData **edgeData_out,
-					size_t *numDependencies_out)
-{
-	(void)id_out, (void)graph_out, (void)dependencies_out, (void)numDependencies_out;
-	(void)edgeData_out;
-	return impl_cuStreamIsCapturing(hStream, captureStatus_out);
-}
-
-CUresult impl_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
-	static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-	CUstreamCaptureMode old = current;
-
-	if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-		return CUDA_ERROR_INVALID_VALUE;
-	current = *mode;
-	*mode = old;
-	return CUDA_SUCCESS;
 }
 
 /* ---- entry points: attributes --------------------------------------------------------------- */
@@ -554,6 +507,26 @@ static CUresult check_value_address(CUdeviceptr addr, unsigned bytes)
 	return CUDA_SUCCESS;
 }
 
+static CUresult submit_value(struct cu_stream *s, const struct vgpu_cmd *cmd,
+			     const CUstreamBatchMemOpParams *op)
+{
+	CUDA_BATCH_MEM_OP_NODE_PARAMS p = {
+		.ctx = (CUcontext)s->ctx,
+		.count = 1,
+		.paramArray = (CUstreamBatchMemOpParams *)op,
+	};
+	struct graph_work w;
+	bool capturing;
+	CUresult r = capture_check(s, &capturing);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!capturing)
+		return cu_from_errno(queue_submit(queue_of(s), cmd, NULL));
+	r = graph_work_batch(&p, &w);
+	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
+}
+
 static CUresult write_value(CUstream stream, CUdeviceptr addr, uint64_t value, unsigned bytes,
 			    unsigned flags)
 {
@@ -563,6 +536,15 @@ static CUresult write_value(CUstream stream, CUdeviceptr addr, uint64_t value, u
 		.value = value,
 		.bytes = bytes,
 	};
+	CUstreamBatchMemOpParams op = { .writeValue = {
+						.operation =
+							bytes == 4
+								? CU_STREAM_MEM_OP_WRITE_VALUE_32
+								: CU_STREAM_MEM_OP_WRITE_VALUE_64,
+						.address = addr,
+						.value64 = value,
+						.flags = flags,
+					} };
 	struct cu_stream *s;
 	CUresult r;
 
@@ -572,7 +554,7 @@ static CUresult write_value(CUstream stream, CUdeviceptr addr, uint64_t value, u
 	r = cu_stream_get(stream, &s);
 	if (r == CUDA_SUCCESS)
 		r = check_value_address(addr, bytes);
-	return r == CUDA_SUCCESS ? cu_from_errno(queue_submit(queue_of(s), &cmd.head, NULL)) : r;
+	return r == CUDA_SUCCESS ? submit_value(s, &cmd.head, &op) : r;
 }
 
 static CUresult wait_value(CUstream stream, CUdeviceptr addr, uint64_t value, unsigned bytes,
@@ -585,6 +567,14 @@ static CUresult wait_value(CUstream stream, CUdeviceptr addr, uint64_t value, un
 		.bytes = bytes,
 		.flags = flags & ~(unsigned)CU_STREAM_WAIT_VALUE_FLUSH,
 	};
+	CUstreamBatchMemOpParams op = { .waitValue = {
+						.operation =
+							bytes == 4 ? CU_STREAM_MEM_OP_WAIT_VALUE_32
+								   : CU_STREAM_MEM_OP_WAIT_VALUE_64,
+						.address = addr,
+						.value64 = value,
+						.flags = flags,
+					} };
 	struct cu_stream *s;
 	CUresult r;
 
@@ -593,7 +583,7 @@ static CUresult wait_value(CUstream stream, CUdeviceptr addr, uint64_t value, un
 	r = cu_stream_get(stream, &s);
 	if (r == CUDA_SUCCESS)
 		r = check_value_address(addr, bytes);
-	return r == CUDA_SUCCESS ? cu_from_errno(queue_submit(queue_of(s), &cmd.head, NULL)) : r;
+	return r == CUDA_SUCCESS ? submit_value(s, &cmd.head, &op) : r;
 }
 
 #define VALUE_FN(bits, suffix)                                                                     \

@@ -30,8 +30,9 @@ protected:
 	{
 		CU_OK(cuStreamDestroy(a));
 		CU_OK(cuStreamDestroy(b));
-		if (pool)
+		if (pool) {
 			CU_OK(cuMemPoolDestroy(pool));
+		}
 		Api::TearDown();
 	}
 

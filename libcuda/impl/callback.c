@@ -10,7 +10,8 @@
  * After a sticky error the stream passes its calls without stopping: host functions are then not
  * called, callbacks are, with the error.
  *
- * Both may not call the driver (CUDA_ERROR_NOT_PERMITTED): a wait for their own stream would never end.
+ * Both may not call the driver (CUDA_ERROR_NOT_PERMITTED): a wait for their own stream would never
+ * end.
  */
 #include <errno.h>
 #include <signal.h>

@@ -19,8 +19,8 @@
 #define LARGEST_CLUSTER	  16
 
 /*
- * No code of the driver API, but what the runtime library takes for cudaErrorInvalidConfiguration: it
- * hands codes on as they are.
+ * No code of the driver API, but what the runtime library takes for cudaErrorInvalidConfiguration:
+ * it hands codes on as they are.
  */
 #define INVALID_CONFIGURATION ((CUresult)9)
 

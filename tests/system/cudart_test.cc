@@ -2,9 +2,9 @@
 /*
  * cudart_test.cc - shared CUDA runtimes of three major versions drive the device.
  *
- * They differ in what they ask of the driver: private tables, modules or libraries, which entry points. The
- * runtimes are NVIDIA's own, fetched by fetch_cudart.sh; cudart_probe.c says what they are made to do. The
- * static runtime is what demo_test.cc runs.
+ * They differ in what they ask of the driver: private tables, modules or libraries, which entry
+ * points. The runtimes are NVIDIA's own, fetched by fetch_cudart.sh; cudart_probe.c says what they
+ * are made to do. The static runtime is what demo_test.cc runs.
  */
 #include <string.h>
 #include <unistd.h>

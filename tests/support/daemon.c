@@ -187,7 +187,8 @@ static int launch(struct support_daemon *d)
 	if (d->pid == 0) {
 		setsid();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
+		/* 0: we are in another pid namespace. */
+		if (getppid() && getppid() != parent)
 			_exit(127);
 		dup2(log, 1);
 		dup2(log, 2);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <random>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -256,6 +257,78 @@ TEST_F(Noise, WhatTheDeadHavePassedOnIsDead)
 	EXPECT_EQ(ioctl(fd, VGPU_IOC(MEM_INFO), &m), -1);
 	EXPECT_EQ(errno, ENODEV);
 	close(fd);
+}
+
+/*
+ * A daemon in a pid namespace of its own cannot see us: no pages can be shared, and everything goes
+ * through the node. Runs in a child, because the namespace holds for all its later children.
+ * Returns the number of the step that went wrong, or 0.
+ */
+static int without_pages()
+{
+	struct vgpu_bulk_base base = {};
+	struct vgpu_share share = {};
+	struct vgpu_ctx_create ctx = {};
+	struct vgpu_mem_alloc m = {};
+	struct vgpu_hello h = {};
+	support_daemon *d = nullptr;
+	char out[3000], in[3000];
+	int fd, memory;
+
+	if (unshare(CLONE_NEWPID))
+		return 1;
+	if (!fork()) { /* its first process, with which it ends */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	if (support_daemon_start(nullptr, &d))
+		return 1;
+	fd = open(support_daemon_node(d, 0), O_RDWR | O_CLOEXEC);
+	h.magic = VGPU_MAGIC;
+	h.version_minor = VGPU_VERSION_MINOR;
+	h.features = ~0ull;
+	if (ioctl(fd, VGPU_IOC(HELLO), &h) || h.pid || h.features & VGPU_FEATURE_SHARED_PAGES)
+		return 2;
+	memory = memfd_create("control", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (ftruncate(memory, VGPU_SHARE_CONTROL_BYTES) ||
+	    fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return 3;
+	share = { VGPU_SHARE_CONTROL, memory, VGPU_SHARE_CONTROL_BYTES };
+	if (ioctl(fd, VGPU_IOC(SHARE), &share) != -1 || errno != ENOTSUP)
+		return 4;
+	if (ioctl(fd, VGPU_IOC(CTX_CREATE), &ctx))
+		return 5;
+	m.ctx = ctx.ctx;
+	m.size = sizeof(out);
+	if (ioctl(fd, VGPU_IOC(MEM_ALLOC), &m))
+		return 6;
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i] = static_cast<char>(i * 7);
+	base.base = m.va;
+	if (ioctl(fd, VGPU_IOC(BULK_BASE), &base) ||
+	    pwrite(fd, out, sizeof(out), 0) != sizeof(out) ||
+	    pread(fd, in, sizeof(in), 0) != sizeof(in) || memcmp(in, out, sizeof(in)))
+		return 7;
+	close(fd);
+	if (support_daemon_settle(d, 5000))
+		return 8;
+	char *bad = support_daemon_stop(d);
+	if (bad)
+		fprintf(stderr, "%s\n", bad);
+	return bad ? 9 : 0;
+}
+
+TEST_F(Noise, AClientThatCannotBeSeenIsServedWithoutPages)
+{
+	pid_t p = fork();
+	int status = -1;
+
+	if (!p)
+		_exit(without_pages());
+	ASSERT_EQ(waitpid(p, &status, 0), p);
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 /* ---- waiting and dying ---------------------------------------------------------------------- */

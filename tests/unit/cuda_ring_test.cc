@@ -4,6 +4,8 @@
  */
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -174,8 +176,9 @@ TEST_F(Ring, BodyArrivesPaddedAcrossTheEnd)
 
 		ASSERT_EQ(cmd->func, i);
 		ASSERT_EQ(seen_[i].size(), (used + 7) / 8 * 8);
-		ASSERT_EQ(memcmp(seen_[i].data() + sizeof(*cmd), sent[i].data(), sent[i].size()),
-			  0);
+		ASSERT_TRUE(std::equal(sent[i].begin(), sent[i].end(),
+				       reinterpret_cast<decltype(sent[i].data())>(seen_[i].data() +
+										  sizeof(*cmd))));
 		for (size_t b = used; b < seen_[i].size(); b++)
 			ASSERT_EQ(seen_[i][b], 0);
 	}

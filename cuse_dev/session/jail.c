@@ -19,10 +19,11 @@
 
 #include "cuse_dev/base/log.h"
 
-#define NOBODY	     65534
-#define SCRATCH	     "9" /* a descriptor for the time between clone and exec */
-#define SCRATCH_FD   9
-#define WORKER_FILES 16384 /* descriptors: one per exportable allocation, and few others */
+#define NOBODY	       65534
+#define SCRATCH	       "9" /* a descriptor for the time between clone and exec */
+#define SCRATCH_FD     9
+#define WORKER_FILES   16384 /* descriptors: one per exportable allocation, and few others */
+#define WORKER_THREADS 32768 /* of all workers together, which are one user: the host keeps some */
 
 static const struct {
 	uint32_t flag;
@@ -177,8 +178,9 @@ static int set_limits(void)
 		__rlimit_resource_t which;
 		rlim_t value;
 	} limits[] = {
-		{ RLIMIT_CORE, 0 },   { RLIMIT_NOFILE, WORKER_FILES }, { RLIMIT_MSGQUEUE, 0 },
-		{ RLIMIT_RTPRIO, 0 }, { RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_CORE, 0 },	{ RLIMIT_NOFILE, WORKER_FILES },
+		{ RLIMIT_MSGQUEUE, 0 }, { RLIMIT_NPROC, WORKER_THREADS },
+		{ RLIMIT_RTPRIO, 0 },	{ RLIMIT_MEMLOCK, 0 },
 	};
 	struct rlimit l;
 	size_t i;

@@ -73,15 +73,17 @@ TEST_F(Jail, NoNewPrivileges)
 	EXPECT_EQ(inside([] { return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); }), 1);
 }
 
-TEST_F(Jail, NoCoreFilesAndFewDescriptors)
+TEST_F(Jail, NoCoreFilesFewDescriptorsAndThreads)
 {
 	NEED(LIMITS);
 	EXPECT_EQ(inside([] {
-			  struct rlimit core, files;
+			  struct rlimit core, files, threads;
 
 			  getrlimit(RLIMIT_CORE, &core);
 			  getrlimit(RLIMIT_NOFILE, &files);
-			  return core.rlim_max != 0 || files.rlim_max > 16384;
+			  getrlimit(RLIMIT_NPROC, &threads);
+			  return core.rlim_max != 0 || files.rlim_max > 16384 ||
+				 threads.rlim_max > 32768;
 		  }),
 		  0);
 }

@@ -53,7 +53,7 @@ static const struct option options[] = {
 #define X(option, key, argument, help) { option, required_argument, NULL, 0 },
 	SETTINGS(X)
 #undef X
-	{ "config", required_argument, NULL, OPT_CONFIG },
+		{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "foreground", no_argument, NULL, OPT_FOREGROUND },
 	{ "version", no_argument, NULL, OPT_VERSION },

@@ -29,10 +29,10 @@ struct cu_device {
 	struct link_dev *link; /* the open node, with its info and attributes */
 	int ordinal;	       /* CUdevice */
 	pthread_mutex_t primary_lock;
-	struct cu_ctx *primary; /* guarded by primary_lock; the handle outlives a reset */
-	unsigned primary_refs;	/* guarded by primary_lock */
-	unsigned primary_flags; /* guarded by primary_lock; for the next activation */
-	struct cu_ctx *hidden;	/* guarded by primary_lock; for questions about libraries */
+	struct cu_ctx *primary;	      /* guarded by primary_lock; the handle outlives a reset */
+	unsigned primary_refs;	      /* guarded by primary_lock */
+	unsigned primary_flags;	      /* guarded by primary_lock; for the next activation */
+	struct cu_ctx *hidden;	      /* guarded by primary_lock; for questions about libraries */
 	struct cu_pool *default_pool; /* guarded by primary_lock; NULL until asked for */
 	struct cu_pool *current_pool; /* guarded by primary_lock; NULL: the default one */
 };

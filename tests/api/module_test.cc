@@ -123,8 +123,9 @@ TEST_F(Module, AShortLogIsCut)
 	CUmodule m;
 
 	memset(log, 'x', sizeof(log));
-	CU_IS(cuModuleLoadDataEx(&m, ".version 7.0\n.target sm_75\n.address_size 64\n"
-				     ".visible .entry k(\n",
+	CU_IS(cuModuleLoadDataEx(&m,
+				 ".version 7.0\n.target sm_75\n.address_size 64\n"
+				 ".visible .entry k(\n",
 				 2, opt, val),
 	      CUDA_ERROR_INVALID_PTX);
 	EXPECT_EQ(log[7], 0);

@@ -51,24 +51,19 @@ struct Received {
 };
 
 /** A process other than this one, to be a client. */
-class Process
-{
-      public:
+class Process {
+public:
 	Process();
 	~Process();
 	void end();
-	uint32_t pid() const
-	{
-		return static_cast<uint32_t>(pid_);
-	}
+	uint32_t pid() const { return static_cast<uint32_t>(pid_); }
 
-      private:
+private:
 	pid_t pid_;
 };
 
-class Protocol : public ::testing::Test
-{
-      protected:
+class Protocol : public ::testing::Test {
+protected:
 	void SetUp() override;
 	void TearDown() override;
 
@@ -126,7 +121,7 @@ class Protocol : public ::testing::Test
 	int worker = -1, worker_stderr = -1;
 	int starts = 0;
 
-      private:
+private:
 	static int start(const struct spawn *sp, int sock, int err, uint32_t tgid, pid_t *ret_pid,
 			 int *ret_pidfd);
 	struct config config_;

@@ -9,8 +9,7 @@
 #include <fstream>
 #include <stdexcept>
 
-namespace
-{
+namespace {
 
 [[noreturn]] void fail(const std::string &why)
 {
@@ -59,8 +58,7 @@ uint64_t float_bits(double v, const PtxType &t)
 }
 
 /* list = item {"," item}; item = value [".." value] ["x" count] | "(" list ")" ["x" count] */
-class Values
-{
+class Values {
 public:
 	Values(const std::string &text, const PtxType &type) : p(text.c_str()), t(type)
 	{
@@ -337,7 +335,8 @@ void finish(PtxCase *c)
 
 } // namespace
 
-bool ptx_cases_read(const std::string &path, std::vector<PtxCase> *ret_cases, std::string *ret_error)
+bool ptx_cases_read(const std::string &path, std::vector<PtxCase> *ret_cases,
+		    std::string *ret_error)
 {
 	std::ifstream in(path);
 	std::vector<PtxCase> cases;
@@ -351,8 +350,9 @@ bool ptx_cases_read(const std::string &path, std::vector<PtxCase> *ret_cases, st
 				cases.emplace_back();
 				cases.back().file = path;
 				cases.back().line = n;
-				cases.back().name = line.compare(0, 9, "// case: ") ? "all" :
-							trim(line.substr(9));
+				cases.back().name = line.compare(0, 9, "// case: ")
+							    ? "all"
+							    : trim(line.substr(9));
 			}
 			if (line.compare(0, 2, "//") == 0 && directive(&cases.back(), line))
 				continue;

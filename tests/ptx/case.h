@@ -32,23 +32,24 @@ struct PtxBuffer {
 
 struct PtxCase {
 	std::string file, name;
-	int line = 0;		 /* where it begins in the file */
+	int line = 0; /* where it begins in the file */
 	uint32_t block[3] = { 32, 1, 1 }, grid[3] = { 1, 1, 1 };
-	bool sized = false;	 /* a body: run: gave the block */
+	bool sized = false; /* a body: run: gave the block */
 	uint32_t shared = 0, stack = 4096;
 	bool cooperative = false;
 	std::string target = "sm_90";
 	std::vector<PtxBuffer> buffers;
-	uint32_t fault = 0;	 /* CUresult wanted */
-	int fault_thread = -1;	 /* tid.x */
-	std::string fault_line;	 /* text that stands in the PTX line of the fault */
-	std::string refused;	 /* text that the compiler's message holds */
-	std::string print;	 /* what the kernel writes */
-	bool whole = false;	 /* a module, not a body */
-	std::string text;	 /* PTX */
+	uint32_t fault = 0;	/* CUresult wanted */
+	int fault_thread = -1;	/* tid.x */
+	std::string fault_line; /* text that stands in the PTX line of the fault */
+	std::string refused;	/* text that the compiler's message holds */
+	std::string print;	/* what the kernel writes */
+	bool whole = false;	/* a module, not a body */
+	std::string text;	/* PTX */
 };
 
 /** All cases of a file; on failure @ret_error says why, with the line. */
-bool ptx_cases_read(const std::string &path, std::vector<PtxCase> *ret_cases, std::string *ret_error);
+bool ptx_cases_read(const std::string &path, std::vector<PtxCase> *ret_cases,
+		    std::string *ret_error);
 
 #endif

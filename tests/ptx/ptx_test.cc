@@ -27,12 +27,12 @@ extern "C" {
 #include "cuse_dev/base/console.h"
 }
 
-namespace
-{
+namespace {
 
 const uint64_t WINDOW = 0x700000000000ull;
 const uint64_t MAPPED = 32u << 20;
-const uint64_t GLOBALS = WINDOW + (16u << 20), MANAGED = WINDOW + (24u << 20), HEAP = WINDOW + (28u << 20);
+const uint64_t GLOBALS = WINDOW + (16u << 20), MANAGED = WINDOW + (24u << 20),
+	       HEAP = WINDOW + (28u << 20);
 const uint64_t HEAP_BYTES = 1u << 20;
 
 std::vector<const interp_fn *> tables()
@@ -113,8 +113,8 @@ std::string around(const PtxCase &c, Wrap wrap)
 	switch (wrap) {
 	case SPLIT:
 		return "rem.u32 %w0, %w1, 3;\nsetp.eq.u32 %wp, %w0, 1;\n@%wp bra W1;\n"
-		       "setp.eq.u32 %wp, %w0, 2;\n@%wp bra W2;\n" + body + "bra WE;\nW1:\n" + body +
-		       "bra WE;\nW2:\n" + body + "WE:\n";
+		       "setp.eq.u32 %wp, %w0, 2;\n@%wp bra W2;\n" +
+		       body + "bra WE;\nW1:\n" + body + "bra WE;\nW2:\n" + body + "WE:\n";
 	case LOOP:
 		return "and.b32 %w0, %w1, 3;\nWL:\n" + body +
 		       "sub.s32 %w0, %w0, 1;\nsetp.ge.s32 %wp, %w0, 0;\n@%wp bra WL;\n";
@@ -134,8 +134,10 @@ std::string module(const PtxCase &c, Wrap wrap)
 		return c.text;
 	for (const PtxBuffer &b : c.buffers) {
 		std::string p = "wb_" + b.reg.substr(1), size = std::to_string(b.type.bytes);
-		std::string address = "ld.param.u64 %wa, [" + p + "];\n"
-				      "mad.wide.u32 %wa, %w1, " + size + ", %wa;\n";
+		std::string address = "ld.param.u64 %wa, [" + p +
+				      "];\n"
+				      "mad.wide.u32 %wa, %w1, " +
+				      size + ", %wa;\n";
 
 		params += params.empty() ? "" : ", ";
 		if (b.role == PtxBuffer::Arg) {
@@ -170,8 +172,7 @@ std::string line_of(const std::string &text, uint32_t line)
 	return line ? text.substr(at, text.find('\n', at) - at) : "";
 }
 
-class Module
-{
+class Module {
 public:
 	explicit Module(const std::string &text) : ptx(text)
 	{
@@ -221,18 +222,16 @@ public:
 	struct ptx_error err = {};
 };
 
-class PtxTest : public ::testing::Test
-{
+class PtxTest : public ::testing::Test {
 public:
-	explicit PtxTest(const PtxCase &which) : c(which)
-	{
-	}
+	explicit PtxTest(const PtxCase &which) : c(which) {}
 
 protected:
 	void SetUp() override
 	{
 		void *p = mmap((void *)WINDOW, MAPPED, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+			       -1, 0);
 
 		ASSERT_EQ((void *)WINDOW, p);
 		dev.cc = 90;
@@ -266,18 +265,21 @@ protected:
 
 			if (!c.refused.empty()) {
 				EXPECT_NE(0u, m.result);
-				EXPECT_NE(nullptr, strstr(m.err.text, c.refused.c_str())) << m.err.text;
+				EXPECT_NE(nullptr, strstr(m.err.text, c.refused.c_str()))
+					<< m.err.text;
 				return;
 			}
 			if (m.result) {
-				ADD_FAILURE() << wrap_name[w] << ": error " << m.result << " at "
-					      << m.err.line << ":" << m.err.column << ": " << m.err.text;
+				ADD_FAILURE()
+					<< wrap_name[w] << ": error " << m.result << " at "
+					<< m.err.line << ":" << m.err.column << ": " << m.err.text;
 				explain(m);
 				return;
 			}
 			for (const interp_fn *t : tables())
 				for (uint32_t n : sizes) {
-					run(m, t, c.whole || c.sized ? c.block[0] : n, wrap_name[w]);
+					run(m, t, c.whole || c.sized ? c.block[0] : n,
+					    wrap_name[w]);
 					if (HasFailure()) {
 						explain(m);
 						return;
@@ -315,8 +317,8 @@ private:
 
 	size_t elements(const PtxBuffer &b, uint32_t block) const
 	{
-		return c.whole ? std::max(b.before.size(), b.after.size()) :
-				 (size_t)block * blocks(block);
+		return c.whole ? std::max(b.before.size(), b.after.size())
+			       : (size_t)block * blocks(block);
 	}
 
 	/* Every buffer gets its own place with a guard behind it. */
@@ -410,13 +412,14 @@ private:
 				memcpy(&got, p + i * b.type.bytes, b.type.bytes);
 				if (same(b, i % b.after.size(), got))
 					continue;
-				ADD_FAILURE() << how << ", block " << block << ": " << b.reg << "[" << i
-					      << "] is " << show(b, got) << ", not "
+				ADD_FAILURE() << how << ", block " << block << ": " << b.reg << "["
+					      << i << "] is " << show(b, got) << ", not "
 					      << show(b, b.after[i % b.after.size()]);
 				return;
 			}
 			for (int i = 0; i < 256; i++)
-				ASSERT_EQ('\xa5', p[n * b.type.bytes + i]) << "written past the end";
+				ASSERT_EQ('\xa5', p[n * b.type.bytes + i])
+					<< "written past the end";
 		}
 	}
 
@@ -446,7 +449,8 @@ private:
 		char s[80];
 
 		if (b.type.kind == 'f')
-			snprintf(s, sizeof(s), "%.17g (%#llx)", number(b, bits), (unsigned long long)bits);
+			snprintf(s, sizeof(s), "%.17g (%#llx)", number(b, bits),
+				 (unsigned long long)bits);
 		else
 			snprintf(s, sizeof(s), "%#llx", (unsigned long long)bits);
 		return s;
@@ -468,8 +472,10 @@ int main(int argc, char **argv)
 	std::string error;
 
 	::testing::InitGoogleTest(&argc, argv);
-	for (const auto &e : std::filesystem::recursive_directory_iterator(dir ? dir : PTX_TEST_DIR))
-		if (e.path().extension() == ".ptx" && e.path().parent_path().filename() != "frontend")
+	for (const auto &e :
+	     std::filesystem::recursive_directory_iterator(dir ? dir : PTX_TEST_DIR))
+		if (e.path().extension() == ".ptx" &&
+		    e.path().parent_path().filename() != "frontend")
 			paths.push_back(e.path());
 	std::sort(paths.begin(), paths.end());
 	for (const std::string &p : paths) {
@@ -485,8 +491,9 @@ int main(int argc, char **argv)
 		std::filesystem::path p(c.file);
 		std::string suite = p.parent_path().filename().string() + "_" + p.stem().string();
 
-		::testing::RegisterTest(suite.c_str(), c.name.c_str(), nullptr, nullptr, c.file.c_str(),
-					c.line, [&c]() -> ::testing::Test * { return new PtxTest(c); });
+		::testing::RegisterTest(suite.c_str(), c.name.c_str(), nullptr, nullptr,
+					c.file.c_str(), c.line,
+					[&c]() -> ::testing::Test * { return new PtxTest(c); });
 	}
 	return RUN_ALL_TESTS();
 }

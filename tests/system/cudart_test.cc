@@ -24,9 +24,9 @@ protected:
 		if (access(path.c_str(), R_OK) < 0)
 			GTEST_SKIP() << "needs " << lib << " (tests/system/fetch_cudart.sh)";
 		auto cp = prog({ "/bin/sh", "-ec",
-				 "mkdir -p " + dir + " && cp -L " + path + " " + dir + "/lib.so && cp " +
-					 SYSTEM_CUDART_FATBIN + " " + dir + "/fatbin && chmod -R a+rX " +
-					 dir })
+				 "mkdir -p " + dir + " && cp -L " + path + " " + dir +
+					 "/lib.so && cp " + SYSTEM_CUDART_FATBIN + " " + dir +
+					 "/fatbin && chmod -R a+rX " + dir })
 				  .run();
 		ASSERT_EQ(cp->res.code, 0) << cp->text();
 		const char *program = support_world_program(SYSTEM_CUDART_PROBE);

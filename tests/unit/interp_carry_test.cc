@@ -7,8 +7,7 @@ extern "C" {
 #include "cuse_dev/backend/soft/rt/rt.h"
 }
 
-namespace
-{
+namespace {
 struct Row {
 	ir_op op;
 	ir_type type;
@@ -34,36 +33,40 @@ const Row rows[] = {
 
 uint64_t operand(uint64_t *state, int k)
 {
-	static const uint64_t edges[] = { 0, 1, ~0ull, 0x80000000u, 0x7fffffffu, 31, 32, 33, 255, 256 };
+	static const uint64_t edges[] = { 0,  1,  ~0ull, 0x80000000u, 0x7fffffffu,
+					  31, 32, 33,	 255,	      256 };
 
 	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
 	return (*state >> 60) < 8 || k > 1 ? edges[(*state >> 33) % 10] : *state ^ *state >> 29;
 }
 } // namespace
 
-class InterpCarry : public Simt
-{
+class InterpCarry : public Simt {
 protected:
 	/* Lane i: operands at 32 * i, result at 1024 + 16 * i, carry out behind it. */
 	std::string text(const Row &r, bool guarded)
 	{
 		std::string w = r.bits == 64 ? "u64" : "u32", s;
 
-		s = "unit params=8 depth=1 func \"k\" regs u32 u64 pred pred pred u64 " + w + " " + w + " " + w +
-		    " " + w + " " + w + " u32 u64\nblock\nsreg u32 sub=%tid.x %0 =\nld u64 u64 space=param %1 = 0\n"
+		s = "unit params=8 depth=1 func \"k\" regs u32 u64 pred pred pred u64 " + w + " " +
+		    w + " " + w + " " + w + " " + w +
+		    " u32 u64\nblock\nsreg u32 sub=%tid.x %0 =\nld u64 u64 space=param %1 = 0\n"
 		    "mad.wide u32 %5 = %0, 16, %1\nmad.wide u32 %1 = %0, 32, %1\n"
 		    "and u32 %11 = %0, 5\nsetp u32 cmp=eq %2, _ = %11, 1, _\n";
 		for (int k = 0; k < 4; k++)
-			s += "ld " + w + " " + w + " space=global off=" + std::to_string(8 * k) + " %" +
-			     std::to_string(6 + k) + " = %1\n";
+			s += "ld " + w + " " + w + " space=global off=" + std::to_string(8 * k) +
+			     " %" + std::to_string(6 + k) + " = %1\n";
 		s += "ld u8 u32 space=global off=24 %11 = %1\nand u32 %11 = %11, 1\n"
-		     "setp u32 cmp=ne %3, _ = %11, 0, _\nmov " + w + " %10 = 0\nsetp u32 cmp=ne %4, _ = %0, %0, _\n";
-		s += (guarded ? "@%2 " : "") + std::string(r.text) + (r.carry ? " %10, %4 = " : " %10 = ");
+		     "setp u32 cmp=ne %3, _ = %11, 0, _\nmov " +
+		     w + " %10 = 0\nsetp u32 cmp=ne %4, _ = %0, %0, _\n";
+		s += (guarded ? "@%2 " : "") + std::string(r.text) +
+		     (r.carry ? " %10, %4 = " : " %10 = ");
 		for (int k = 0; k < r.ns; k++)
 			s += (k ? ", %" : "%") + std::to_string(6 + k);
 		s += r.carry ? ", %3\n" : "\n";
-		return s + "st " + w + " space=global off=1024 %5, %10\nselp u64 %12 = 1, 0, %4\n"
-			   "st u64 space=global off=1032 %5, %12\nexit\n";
+		return s + "st " + w +
+		       " space=global off=1024 %5, %10\nselp u64 %12 = 1, 0, %4\n"
+		       "st u64 space=global off=1032 %5, %12\nexit\n";
 	}
 
 	void check(const Row &r, bool guarded)
@@ -92,11 +95,13 @@ protected:
 					src[r.ns].lo = cells[4 * i + 3] & 1;
 				ASSERT_EQ(0, rt_eval(&in, src, dst));
 				ASSERT_EQ(runs ? dst[0].lo & mask : 0, cells[128 + 2 * i])
-					<< r.text << " lane " << i << std::hex << " of " << src[0].lo << ", "
-					<< src[1].lo << ", " << src[2].lo << ", " << src[3].lo;
+					<< r.text << " lane " << i << std::hex << " of "
+					<< src[0].lo << ", " << src[1].lo << ", " << src[2].lo
+					<< ", " << src[3].lo;
 				ASSERT_EQ(runs && r.carry ? dst[1].lo : 0, cells[129 + 2 * i])
-					<< r.text << " carry of lane " << i << std::hex << " of " << src[0].lo
-					<< ", " << src[1].lo << ", " << src[2].lo << ", " << src[3].lo;
+					<< r.text << " carry of lane " << i << std::hex << " of "
+					<< src[0].lo << ", " << src[1].lo << ", " << src[2].lo
+					<< ", " << src[3].lo;
 			}
 		}
 	}

@@ -21,8 +21,8 @@ struct Row {
 };
 
 constexpr uint32_t kFtz = 16, kSat = 32, kInt = 512;
-#define M_SAT kSat
-#define M_INT kInt
+#define M_SAT	  kSat
+#define M_INT	  kInt
 #define M_FTZ	  kFtz
 #define M_RZI	  (IR_RZ | kInt)
 #define M_APPROX  IR_APPROX

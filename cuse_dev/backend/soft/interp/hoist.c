@@ -44,12 +44,15 @@ static enum hoist_level own_level(const struct ir_inst *in)
 	case IR_OP_LD:
 		/* By a fixed address; whether that is a parameter, the decoder checks. */
 		return in->space == IR_SPACE_PARAM && in->opnd[in->nd].kind == IR_OPND_IMM &&
-				       ir_type_bits(in->type) <= 64 ? HOIST_LAUNCH : HOIST_NOT;
+				       ir_type_bits(in->type) <= 64
+			       ? HOIST_LAUNCH
+			       : HOIST_NOT;
 	case IR_OP_CVTA:
 	case IR_OP_CVTA_TO:
 		return in->space == IR_SPACE_FRAME ? HOIST_NOT : HOIST_LAUNCH;
 	default:
-		return in->op <= IR_OP_CVT_PACK && in->op != IR_OP_UNPACK ? HOIST_LAUNCH : HOIST_NOT;
+		return in->op <= IR_OP_CVT_PACK && in->op != IR_OP_UNPACK ? HOIST_LAUNCH
+									  : HOIST_NOT;
 	}
 }
 
@@ -79,7 +82,8 @@ static bool harmless(const struct ir_inst *in)
 	}
 }
 
-static enum hoist_level level_of(const struct ir_inst *in, const uint8_t *defs, const uint8_t *level)
+static enum hoist_level level_of(const struct ir_inst *in, const uint8_t *defs,
+				 const uint8_t *level)
 {
 	enum hoist_level l = own_level(in);
 
@@ -99,7 +103,8 @@ static enum hoist_level level_of(const struct ir_inst *in, const uint8_t *defs, 
 	return l;
 }
 
-int interp_hoist(struct base_arena *tmp, const struct ir_func *f, uint8_t **ret_inst, uint8_t **ret_reg)
+int interp_hoist(struct base_arena *tmp, const struct ir_func *f, uint8_t **ret_inst,
+		 uint8_t **ret_reg)
 {
 	uint8_t *defs = arena_alloc(tmp, (size_t)f->nregs + 1);
 	uint8_t *reg = arena_alloc(tmp, (size_t)f->nregs + 1), *inst;

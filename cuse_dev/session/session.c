@@ -92,6 +92,13 @@ static int find_client(struct front *f, const struct session_caller *who,
 	r = client_get(f, &id, who->uid, &c);
 	if (r < 0)
 		return r;
+	/*
+	 * A process that became another user's by executing a set-uid program, with a file left
+	 * open for it: its pages would be known to whoever prepared it. One that was root's may
+	 * become anybody's.
+	 */
+	if (c->uid && c->uid != who->uid)
+		return -EACCES;
 	if (c->session_count >= LIMIT_SESSIONS_PER_PROC)
 		return -EMFILE;
 	*ret_client = c;

@@ -285,6 +285,19 @@ TEST_F(Account, ModeAndGroupOfTheNode)
 	EXPECT_EQ(open_error({ 0, 1001, 1 }, 0, 4), -EACCES);
 }
 
+TEST_F(Account, AProcessDoesNotBecomeAnotherUsers)
+{
+	Process other;
+
+	configure({});
+	EXPECT_EQ(open_error({ other.pid(), 0, 0 }), 0);
+	EXPECT_EQ(open_error({ other.pid(), 1001, 1 }), 0) << "root may become anybody";
+	EXPECT_EQ(open_error({ me.tid, 1001, 1 }), 0);
+	EXPECT_EQ(open_error({ me.tid, 1001, 1 }), 0);
+	EXPECT_EQ(open_error({ me.tid, 1002, 1 }), -EACCES);
+	EXPECT_EQ(open_error({ me.tid, 0, 0 }), -EACCES) << "by a set-uid program";
+}
+
 TEST_F(Account, OpenFilesOfAProcess)
 {
 	Process other;

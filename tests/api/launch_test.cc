@@ -289,4 +289,27 @@ TEST_F(Launch, Occupancy)
 	      CUDA_ERROR_INVALID_VALUE);
 }
 
+/* The runtime library hands codes on: 9 is cudaErrorInvalidConfiguration, which its users look for. */
+TEST_F(Launch, WhatTheRuntimeLoadedIsAnInvalidConfiguration)
+{
+	struct {
+		int magic, version;
+		const void *data;
+		void *more;
+	} wrapper = { 0x466243b1, 1, kernels_ptx, nullptr };
+	void *out[] = { &x };
+	CUfunction f;
+	CUmodule m;
+
+	CU_OK(cuModuleLoadFatBinary(&m, &wrapper));
+	CU_OK(cuModuleGetFunction(&f, m, "tid"));
+	CU_IS(cuLaunchKernel(f, 1, 1, 1, 2000, 1, 1, 0, nullptr, out, nullptr), CUresult(9));
+	CU_IS(cuLaunchKernel(f, 0, 1, 1, 1, 1, 1, 0, nullptr, out, nullptr), CUresult(9));
+	CU_IS(cuLaunchKernel(func("tid"), 0, 1, 1, 1, 1, 1, 0, nullptr, out, nullptr),
+	      CUDA_ERROR_INVALID_VALUE);
+	CU_IS(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 50000, nullptr, out, nullptr),
+	      CUDA_ERROR_INVALID_VALUE);
+	CU_OK(cuModuleUnload(m));
+}
+
 } // namespace

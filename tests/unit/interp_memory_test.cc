@@ -273,3 +273,121 @@ TEST_F(InterpMemory, PartOfARowBesideMissingPages)
 	EXPECT_EQ(10u, fault.tid[0]);
 	EXPECT_EQ(kWindow + kMapped, fault.address);
 }
+
+/* Lanes that add at one place see each other's additions in ascending order. */
+TEST_F(InterpMemory, AdditionsAtOnePlace)
+{
+	const struct {
+		const char *type, *space;
+		uint32_t bytes;
+	} rows[] = {
+		{ "u32", "global", 4 }, { "s32", "shared", 4 }, { "u64", "global", 8 }, { "u64", "shared", 8 },
+		{ "u32", "generic", 4 },
+	};
+
+	for (const auto &r : rows) {
+		bool shared = std::string(r.space) == "shared";
+		std::string w = r.bytes == 8 ? "u64" : "u32", at = shared ? "%7" : "%1";
+
+		load("unit shared=64 params=8 depth=1 func \"k\" regs u32 u64 pred u32 " + w + " u64 " + w +
+		     " u32\nblock\nsreg u32 sub=%tid.x %0 =\nld u64 u64 space=param %1 = 0\n"
+		     "mad.wide u32 %5 = %0, 8, %1\nand u32 %3 = %0, 2\nsetp u32 cmp=ne %2, _ = %3, 0, _\n"
+		     "mov u32 %7 = 0\nmov " + w + " %4 = 0\n" +
+		     (r.bytes == 8 ? "cvt u64 u32 %6 = %0\n" : "mov u32 %6 = %0\n") +
+		     (shared ? "st " + w + " space=shared off=16 %7, 0\n" : "") +
+		     "@%2 atom " + r.type + " sub=add space=" + r.space + " off=16 %4 = " + at + ", %6\n" +
+		     "st " + w + " space=global off=1024 %5, %4\n"
+		     "ld " + w + " " + w + " space=" + r.space + " off=16 %4 = " + at + "\n"
+		     "st " + w + " space=global off=2048 %5, %4\nexit\n");
+		memset((void *)kWindow, 0, 4096);
+		if (!shared)
+			words()[4] = 1000;
+		ASSERT_EQ(0u, run(kWindow)) << fault.what;
+		for (uint32_t i = 0, sum = shared ? 0 : 1000; i < 32; i++) {
+			ASSERT_EQ(i & 2 ? sum : 0, words()[256 + 2 * i]) << r.space << " " << r.type << " lane " << i;
+			sum += i & 2 ? i : 0;
+		}
+		ASSERT_EQ((shared ? 0u : 1000u) + 8 * 33, words()[512]) << r.space << " " << r.type;
+	}
+}
+
+/* Several accesses through one register, in between another value of it, other sizes, other lanes. */
+TEST_F(InterpMemory, ManyAccessesThroughOneRegister)
+{
+	const interp_fn *const all[] = { interp_vec_sse2, interp_vec_handlers() };
+
+	for (int run_nr = 0; run_nr < 2 * kPatterns * 4; run_nr++) {
+		int p = run_nr / 2 % kPatterns, kind = run_nr / 2 / kPatterns;
+		bool shared = kind & 1;
+		std::string a = shared ? "%7" : "%3", sp = shared ? "shared" : "global";
+		std::string s = "unit shared=2176 params=8 depth=1 func \"k\" regs u32 u64 u64 u64 pred u32 u64 u32 "
+				"u32 u32\nblock\nsreg u32 sub=%tid.x %0 =\nld u64 u64 space=param %1 = 0\n"
+				"mad.wide u32 %2 = %0, 8, %1\nld u64 u64 space=global %3 = %2\n"
+				"cvt u32 u64 %7 = %3\nadd u64 %3 = %3, %1\nadd u64 %3 = %3, " +
+				std::to_string(kData) + "\nmad.wide u32 %6 = %0, 64, %1\nmul u32 %5 = %0, 4\n"
+				"mad.wide u32 %2 = %0, 4, %1\nadd u64 %2 = %2, " + std::to_string(kData) + "\n";
+		int out = 0;
+		auto put = [&](const char *type, int off) {
+			s += std::string("ld ") + type + " u32 space=" + sp + " off=" + std::to_string(off) + " %8 = " +
+			     a + "\nst u32 space=global off=" + std::to_string(4096 + 4 * out++) + " %6, %8\n";
+		};
+
+		if (shared)
+			for (int k = 0; k < 2048 - 80; k += 48) /* 20 lanes are enough */
+				s += "ld u32 u32 space=global off=" + std::to_string(k) + " %8 = %2\n" +
+				     "st u32 space=shared off=" + std::to_string(k) + " %5, %8\n";
+		handlers = all[run_nr & 1];
+		put("u32", 0);
+		put("u32", 64);
+		put("u32", 4);
+		put("u16", 6);
+		put("u16", 8);
+		s += "add " + std::string(shared ? "u32 " : "u64 ") + a + " = " + a + ", 16\n";
+		put("u32", 0);
+		put("u32", 128);
+		s += "setp u32 cmp=lt %4, _ = %0, 9, _\nbr %4 1 2\nblock\n";
+		put("u32", 12);
+		put("u32", 0);
+		s += "jump 2\nblock\n";
+		put("u32", 8);
+		s += "st u32 space=" + sp + " off=32 " + a + ", %0\n";
+		put("u32", 32);
+		load(s + "exit\n");
+		fill(widths[4], p);
+		block(kind & 2 ? 20 : 32);
+		ASSERT_EQ(0u, run(kWindow)) << fault.what << "\n" << s;
+		for (uint32_t i = 0; i < (kind & 2 ? 20u : 32u); i++) {
+			const int offs[] = { 0, 64, 4, 6, 8, 16, 144, 28, 16, 24 };
+			const uint32_t *got = (uint32_t *)(kWindow + 4096 + 64 * i);
+			uint32_t last = i;
+
+			for (int k = 0; k < 10; k++) {
+				uint32_t want = 0, at = 4 * pattern(p, i) + offs[k];
+
+				for (uint32_t b = 0; b < (k == 3 || k == 4 ? 2u : 4u); b++)
+					want |= (uint32_t)cell(at + b) << (8 * b);
+				if ((k == 7 || k == 8) && i >= 9)
+					want = 0;
+				ASSERT_EQ(want, got[k]) << sp << " pattern " << p << " access " << k << " lane " << i;
+			}
+			for (uint32_t j = i; j < (kind & 2 ? 20u : 32u); j++)
+				last = pattern(p, j) == pattern(p, i) ? j : last;
+			ASSERT_EQ(last, got[10]) << sp << " pattern " << p << " lane " << i;
+		}
+	}
+	block(32);
+}
+
+/* A note must not let an offset pass that leads out of memory. */
+TEST_F(InterpMemory, OffsetsAfterTheFirstAreChecked)
+{
+	for (int off : { 8192 - 128, 8192 - 124, -4, 2 }) {
+		load("unit shared=8192 params=8 depth=1 func \"k\" regs u32 u32 u32\nblock\n"
+		     "sreg u32 sub=%tid.x %0 =\nmul u32 %1 = %0, 4\nld u32 u32 space=shared %2 = %1\n"
+		     "ld u32 u32 space=shared off=" + std::to_string(off) + " %2 = %1\nexit\n");
+		EXPECT_EQ(off == 2 ? 716u : off == 8192 - 128 ? 0u : 700u, run(kWindow)) << off << fault.what;
+		if (off == 8192 - 124 || off == -4) {
+			EXPECT_EQ(off < 0 ? 0u : 31u, fault.tid[0]);
+		}
+	}
+}

@@ -223,6 +223,71 @@ static bool exists(const struct ir_inst *ir)
 	}
 }
 
+/* Window and shared addresses without a call per lane; false: interp_lane_ptrs() must look. */
+static bool quick_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8_t **p)
+{
+	const struct simt_grid *g = w->base.grid;
+	uint64_t size = (uint64_t)in->n * in->bytes, low = g->window_base, limit = g->window_size - size;
+	uint8_t *base = (uint8_t *)low;
+
+	if (in->flags & INTERP_ADDR0)
+		return false;
+	if (in->space == IR_SPACE_SHARED && g->shared_bytes >= size) {
+		low = 0;
+		limit = g->shared_bytes - size;
+		base = w->base.block->shared;
+	} else if (in->space > IR_SPACE_GLOBAL) {
+		return false;
+	}
+	w->cur = in;
+	for (uint32_t m = w->mask; m; m &= m - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(m);
+		uint64_t va = interp_lane_address(w, in, lane);
+
+		if (va - low > limit || va & (size - 1))
+			return false;
+		p[lane] = base + (va - low);
+	}
+	return true;
+}
+
+/*
+ * All lanes add integers at one place: one addition of the sum. Each lane sees what those before it
+ * have added, as if they had gone one by one.
+ */
+static bool add_at_one(struct interp_warp *w, const struct interp_inst *in, uint8_t **p, bool plain)
+{
+	const struct interp_ext *x = in->ext;
+	const struct interp_opnd *b = &x->opnd[x->ir.nd + 1];
+	uint8_t *at = p[__builtin_ctz(w->mask)];
+	uint64_t before[SIMT_LANES], sum = 0, old;
+
+	for (uint32_t m = w->mask; m; m &= m - 1)
+		if (p[__builtin_ctz(m)] != at)
+			return false;
+	for (uint32_t m = w->mask; m; m &= m - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(m);
+
+		before[lane] = sum;
+		sum += interp_value(w, b, lane);
+	}
+	if (in->bytes == 4)
+		old = plain ? *(uint32_t *)at :
+			      __atomic_fetch_add((uint32_t *)at, (uint32_t)sum, __ATOMIC_SEQ_CST);
+	else
+		old = plain ? *(uint64_t *)at : __atomic_fetch_add((uint64_t *)at, sum, __ATOMIC_SEQ_CST);
+	if (plain && in->bytes == 4)
+		*(uint32_t *)at = (uint32_t)(old + sum);
+	else if (plain)
+		*(uint64_t *)at = old + sum;
+	for (uint32_t m = w->mask; x->ir.nd && x->opnd[0].off != NO_REG && m; m &= m - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(m);
+
+		interp_put(w, x->opnd[0].off, x->opnd[0].bits, lane, old + before[lane], 0);
+	}
+	return true;
+}
+
 /* The most common one by far: 32-bit integer addition. */
 static void add_u32(struct interp_warp *w, const struct interp_inst *in, uint8_t **p, bool plain)
 {
@@ -256,10 +321,16 @@ const struct interp_inst *interp_op_atom(struct interp_warp *w, const struct int
 	if (!exists(&in->ext->ir))
 		return interp_fault(w, in, 715, __builtin_ctz(w->mask), 0,
 				    "no such atomic operation");
-	if (!interp_lane_ptrs(w, in, p))
+	if (!quick_ptrs(w, in, p) && !interp_lane_ptrs(w, in, p))
 		return NULL;
 	if (in->flags & INTERP_POLL)
 		w->polls++;
+	if (in->n == 1 && in->bytes >= 4 && in->ext->ir.sub == IR_ATOM_ADD &&
+	    (in->ext->ir.type == IR_U32 || in->ext->ir.type == IR_S32 || in->ext->ir.type == IR_U64 ||
+	     in->ext->ir.type == IR_S64) && (w->mask & (w->mask - 1)) &&
+	    add_at_one(w, in, p, shared && (uintptr_t)p[__builtin_ctz(w->mask)] - (uintptr_t)shared <
+						    w->base.block->shared_cap))
+		return in + 1;
 	if (in->bytes == 4 && in->n == 1 && in->ext->ir.sub == IR_ATOM_ADD &&
 	    !ir_type_float(in->ext->ir.type) && in->space != IR_SPACE_GENERIC) {
 		add_u32(w, in, p, in->space == IR_SPACE_SHARED);

@@ -69,6 +69,13 @@ struct interp_inst {
 	uint32_t here; /* the segment this instruction belongs to */
 };
 
+/*
+ * e of a load or store: NO_REG, or a note about its addresses: later accesses through the same
+ * register, of the same size and by the same lanes, find the pattern there.
+ */
+#define INTERP_NOTES	  8u
+#define INTERP_NOTE_FIRST 256 /* this one writes the note */
+
 #define INTERP_NOT    1u /* branch, guard: the predicate is inverted */
 #define INTERP_ADDR64 2u /* memory: the address register has 64 bits */
 #define INTERP_ADDR0  4u /* memory: no register, imm is the address */
@@ -129,6 +136,15 @@ struct interp_group {
 	uint32_t id;
 };
 
+/** The pattern of the addresses in a register, without the offset; see vec_mem.h. */
+struct interp_note {
+	uint32_t shape;
+	uint32_t quick; /* the shape, where offsets low .. low + span only move base; else 0 */
+	uint64_t at[2];
+	uint64_t low, span;
+	uint8_t *base[2];
+};
+
 struct interp_warp {
 	struct simt_warp base;
 	/* the running group */
@@ -157,6 +173,7 @@ struct interp_warp {
 	uint64_t serial;
 	const struct interp_code *code;
 	struct simt_trap trap, *outer_trap;
+	struct interp_note notes[INTERP_NOTES];
 
 	_Alignas(64) uint8_t scratch[SCRATCH_MAX]; /* results before they are blended */
 	_Alignas(64) uint8_t dummy[256];	   /* where lanes that do not run read and write */

@@ -198,6 +198,11 @@ struct dec {
 	uint32_t temp_base; /* of the vector temporaries */
 	uint32_t temp_used, temp_most;
 	uint32_t pred_used;
+	struct {
+		uint32_t reg, size; /* size 0: free */
+		uint8_t space;
+	} notes[INTERP_NOTES];
+	uint32_t next_note;
 	const struct ir_inst *in;
 	uint32_t line;
 	bool loops;
@@ -274,6 +279,7 @@ static void place_seg(struct dec *d, uint32_t seg)
 		return;
 	d->seg_at[seg] = d->n;
 	d->here = seg;
+	memset(d->notes, 0, sizeof(d->notes)); /* other lanes may come */
 }
 
 static uint32_t reg_bits(const struct dec *d, uint32_t reg)
@@ -784,6 +790,37 @@ static void set_address(struct dec *d, struct interp_inst *p, uint32_t elems)
 		p->flags |= INTERP_POLL;
 }
 
+/* Who else uses this register as an address? Guards let fewer lanes run and so take no part. */
+static void set_note(struct dec *d, struct interp_inst *p)
+{
+	const struct ir_operand *a = src(d, 0);
+	uint32_t size = (uint32_t)p->n * p->bytes, i;
+
+	if (a->kind != IR_OPND_REG || d->in->guard >= 0)
+		return;
+	for (i = 0; i < INTERP_NOTES; i++) {
+		if (d->notes[i].size == size && d->notes[i].reg == a->reg &&
+		    d->notes[i].space == p->space) {
+			p->e = (int32_t)i;
+			return;
+		}
+	}
+	i = d->next_note++ % INTERP_NOTES;
+	d->notes[i].reg = a->reg;
+	d->notes[i].size = size;
+	d->notes[i].space = p->space;
+	p->e = (int32_t)i | INTERP_NOTE_FIRST;
+}
+
+/* Registers that an instruction has written. */
+static void drop_notes(struct dec *d)
+{
+	for (uint32_t k = 0; k < d->in->nd; k++)
+		for (uint32_t i = 0; i < INTERP_NOTES; i++)
+			if (d->in->opnd[k].kind == IR_OPND_REG && d->notes[i].reg == d->in->opnd[k].reg)
+				d->notes[i].size = 0;
+}
+
 /* The elements of a vector access: one width for all of them. */
 static uint32_t elem_bits(struct dec *d, uint32_t from, uint32_t n)
 {
@@ -828,6 +865,8 @@ static void decode_load(struct dec *d)
 			p->d = n == 1 && dst_off(d, 0) == NO_REG ? nowhere : dst_off(d, 0);
 	}
 	set_address(d, p, n);
+	if (p && p->fn != interp_op_mem128)
+		set_note(d, p);
 }
 
 static void decode_store(struct dec *d)
@@ -875,6 +914,8 @@ static void decode_store(struct dec *d)
 		p->ext = x;
 	}
 	set_address(d, p, n);
+	if (p)
+		set_note(d, p);
 }
 
 static void decode_atom(struct dec *d)
@@ -1144,6 +1185,14 @@ static void decode_plain(struct dec *d)
 		decode_builtin(d);
 		return;
 	case IR_OP_SREG:
+		if (in->sub <= IR_SREG_TID_Z && dst_off(d, 0) != NO_REG && reg_bits(d, in->opnd[0].reg) == 32) {
+			p = emit_vec(d, VEC_X_tid);
+			if (p) {
+				p->d = dst_off(d, 0);
+				p->imm = in->sub - IR_SREG_TID_X;
+			}
+			return;
+		}
 		p = emit_ext(d, interp_op_sreg);
 		if (p)
 			p->d = dst_off(d, 0);
@@ -1174,6 +1223,7 @@ static void decode_inst(struct dec *d)
 	d->line = in->line;
 	if (stops_lanes(in)) {
 		decode_stopping(d);
+		memset(d->notes, 0, sizeof(d->notes));
 		return;
 	}
 	if (in->guard >= 0) {
@@ -1186,6 +1236,7 @@ static void decode_inst(struct dec *d)
 	decode_plain(d);
 	if (in->guard >= 0 && !d->error)
 		d->insts[guard].imm = d->n - guard - 1;
+	drop_notes(d);
 }
 
 static uint32_t target(struct dec *d, uint32_t from, uint32_t to)

@@ -32,7 +32,7 @@
 	X(st_32_64) X(st_64_64)
 #define VEC_EXTRA(X)                                                                               \
 	X(bcast_16) X(bcast_32) X(bcast_64) X(selp_16) X(selp_32) X(selp_64) X(lop3)               \
-	X(bfi_32) X(addc_32) X(addc_64) X(subc_32) X(subc_64)                                       \
+	X(tid) X(bfi_32) X(addc_32) X(addc_64) X(subc_32) X(subc_64)                                       \
 	X(pack_32) X(unpack_32) X(pack_16) X(unpack_16)                                            \
 	X(pmov) X(pimm) X(pand) X(por) X(pxor) X(pnot)                                             \
 	X(jump) X(branch) X(guard) X(shfl) X(vote)                                                 \

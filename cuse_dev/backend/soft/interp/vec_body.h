@@ -705,6 +705,30 @@ static IN *op_unpack_16(W *w, IN *in)
 	DONE(uint16_t, in->d);
 }
 
+/*
+ * imm: the axis of the thread index. Divisions of numbers below 1024 by a multiplication: rounded up,
+ * the factor is wrong by less than what could reach the next integer.
+ */
+static IN *op_tid(W *w, IN *in)
+{
+	const uint32_t *n = w->base.grid->launch->block, first = w->base.index * LANES_N, nx = n[0], ny = n[1];
+	const uint32_t mx = ((1u << 20) + nx - 1) / nx, my = ((1u << 20) + ny - 1) / ny;
+	uint32_t *d = DST(uint32_t, in->d);
+
+	if (ny == 1 && n[2] == 1) {
+		const uint32_t step = in->imm == 0;
+
+		LANES d[i] = (first + i) * step;
+	} else if (in->imm == 0) {
+		LANES { const uint32_t t = first + i; d[i] = t - (t * mx >> 20) * nx; }
+	} else if (in->imm == 1) {
+		LANES { const uint32_t q = (first + i) * mx >> 20; d[i] = q - (q * my >> 20) * ny; }
+	} else {
+		LANES { const uint32_t q = (first + i) * mx >> 20; d[i] = q * my >> 20; }
+	}
+	DONE(uint32_t, in->d);
+}
+
 /* d = b with the e low bits of a at c */
 static IN *op_bfi_32(W *w, IN *in)
 {

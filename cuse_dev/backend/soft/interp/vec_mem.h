@@ -119,6 +119,25 @@ static inline uint32_t match_32(const uint32_t *a, uint32_t base, const uint32_t
 PATTERN(64, uint64_t)
 PATTERN(32, uint32_t)
 
+/* The same, from the note that an earlier access may have left. */
+#define RECALL(bits, T)                                                                            \
+	static inline uint32_t recall_##bits(W *w, IN *in, uint32_t size, T *ret_at)               \
+	{                                                                                          \
+		struct interp_note *n = &w->notes[in->e & (int32_t)(INTERP_NOTES - 1)];            \
+		uint32_t shape;                                                                    \
+		if (in->e >= 0 && in->e < INTERP_NOTE_FIRST) {                                     \
+			ret_at[0] = (T)n->at[0];                                                   \
+			ret_at[1] = (T)n->at[1];                                                   \
+			return n->shape;                                                           \
+		}                                                                                  \
+		shape = pattern_##bits(REG(const T, in->a), w->mask, size, ret_at);                \
+		if (in->e >= 0)                                                                    \
+			*n = (struct interp_note){ shape, 0, { ret_at[0], ret_at[1] }, 0, 0, { 0 } }; \
+		return shape;                                                                      \
+	}
+RECALL(64, uint64_t)
+RECALL(32, uint32_t)
+
 /* Memory that lanes may reach: address low + x lies at base + x, for x <= limit. */
 struct reach {
 	uint64_t low, limit;
@@ -135,35 +154,62 @@ static inline bool in_reach(const struct reach *r, uint64_t va, uint32_t n, uint
 }
 
 /* A pattern with its addresses to pointers; false: something for the exact path. */
-static inline bool place(W *w, const struct reach *r, uint32_t shape, const uint64_t *at,
+static inline bool place(W *w, IN *in, const struct reach *r, uint32_t shape, const uint64_t *at,
 			 uint32_t size, uint8_t **ret)
 {
-	uint32_t f, l;
+	uint32_t f = 0, n = LANES_N;
+	uint64_t low, high;
 
-	switch (shape) {
-	case SHAPE_ONE:
-		if (!in_reach(r, at[0], 1, size))
-			return false;
-		break;
-	case SHAPE_ROW:
-		if (!in_reach(r, at[0], LANES_N, size))
-			return false;
-		break;
-	case SHAPE_PART:
+	if (shape == SHAPE_PART) {
 		f = (uint32_t)__builtin_ctz(w->mask);
-		l = 31 - (uint32_t)__builtin_clz(w->mask);
-		if (!in_reach(r, at[0] + (uint64_t)f * size, l - f + 1, size))
+		n = 32 - (uint32_t)__builtin_clz(w->mask) - f;
+	} else if (shape == SHAPE_ONE) {
+		n = 1;
+	} else if (shape & SHAPE_HALVES) {
+		n = shape & SHAPE_LOW ? 16 : 1;
+	}
+	if (!in_reach(r, at[0] + (uint64_t)f * size, n, size))
+		return false;
+	low = at[0] - r->low + (uint64_t)f * size;
+	high = low + (uint64_t)(n - 1) * size;
+	if (shape & SHAPE_HALVES) {
+		uint64_t first = at[1] - r->low, last = first + (shape & SHAPE_HIGH ? 15 * size : 0);
+
+		if (!in_reach(r, at[1], shape & SHAPE_HIGH ? 16 : 1, size))
 			return false;
-		break;
-	default:
-		if (!in_reach(r, at[0], shape & SHAPE_LOW ? 16 : 1, size) ||
-		    !in_reach(r, at[1], shape & SHAPE_HIGH ? 16 : 1, size))
-			return false;
+		low = first < low ? first : low;
+		high = last > high ? last : high;
 		ret[16] = r->base + (at[1] - r->low);
-		break;
 	}
 	ret[0] = r->base + (at[0] - r->low);
+	if (in->e >= INTERP_NOTE_FIRST) {
+		struct interp_note *note = &w->notes[in->e & (int32_t)(INTERP_NOTES - 1)];
+
+		note->quick = shape;
+		note->low = in->imm - low;
+		note->span = low + (r->limit - high);
+		note->base[0] = ret[0] - in->imm;
+		note->base[1] = shape & SHAPE_HALVES ? ret[16] - in->imm : NULL;
+	}
 	return true;
+}
+
+/* The shape and the pointers by a note alone; SHAPE_FAULT: not so simple. */
+static inline uint32_t noted(W *w, IN *in, uint32_t size, uint8_t **ret)
+{
+	const struct interp_note *n;
+	uint64_t off;
+
+	if ((uint32_t)in->e >= INTERP_NOTES)
+		return SHAPE_FAULT;
+	n = &w->notes[in->e];
+	off = in->imm - n->low;
+	if (off > n->span || off & (size - 1))
+		return SHAPE_FAULT;
+	w->cur = in;
+	ret[0] = n->base[0] + in->imm;
+	ret[16] = n->base[1] + in->imm;
+	return n->quick;
 }
 
 /* A pointer per lane. */
@@ -219,14 +265,15 @@ static inline uint32_t shared_shape(W *w, IN *in, uint32_t size, uint8_t **ret)
 	uint64_t wide[2];
 	uint8_t *none = w->dummy;
 
+	/* Before anything else: later accesses rely on the note. */
+	shape = recall_32(w, in, size, at);
 	if (!reach_of(w, in, 0, size, &r))
 		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-	shape = pattern_32(s, w->mask, size, at);
 	wide[0] = (uint32_t)(at[0] + off);
 	wide[1] = (uint32_t)(at[1] + off);
 	if (shape == SHAPE_PART) /* its lane 0 may lie before the memory */
 		wide[0] = (uint64_t)(int64_t)(int32_t)wide[0];
-	if (shape != SHAPE_ANY && place(w, &r, shape, wide, size, ret))
+	if (shape != SHAPE_ANY && place(w, in, &r, shape, wide, size, ret))
 		return shape;
 	max = (uint32_t)r.limit;
 	LANES wrong |= (uint32_t)RUNS(i) & ((s[i] + off > max) | ((s[i] + off) & (size - 1)));
@@ -272,6 +319,7 @@ static inline uint32_t shape_of(W *w, IN *in, uint32_t size, uint8_t **ret)
 		return fixed_shape(w, in, size, ret);
 	if (in->flags & INTERP_ADDR64) {
 		a = REG(const uint64_t, in->a);
+		shape = recall_64(w, in, size, at);
 	} else if (in->space == IR_SPACE_SHARED) {
 		return shared_shape(w, in, size, ret);
 	} else {
@@ -283,11 +331,9 @@ static inline uint32_t shape_of(W *w, IN *in, uint32_t size, uint8_t **ret)
 	}
 	if (!reach_of(w, in, a[__builtin_ctz(w->mask)] + imm, size, &r))
 		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
-	if (!r.stride)
-		shape = pattern_64(a, w->mask, size, at);
 	at[0] += imm;
 	at[1] += imm;
-	if (shape != SHAPE_ANY && place(w, &r, shape, at, size, ret))
+	if (shape != SHAPE_ANY && !r.stride && place(w, in, &r, shape, at, size, ret))
 		return shape;
 	return scattered(w, in, &r, a, imm, size, ret);
 }
@@ -362,13 +408,17 @@ static inline void gather_at(uint8_t *const *p, size_t size, void *dst)
 	static inline bool load_##name(W *w, IN *in)                                               \
 	{                                                                                          \
 		uint8_t *p[LANES_N];                                                               \
-		uint32_t shape = shape_of(w, in, sizeof(M), p);                                    \
+		uint32_t shape = noted(w, in, sizeof(M), p);                                       \
 		T *d = DST(T, in->d);                                                              \
 		M t[LANES_N];                                                                      \
 		if (shape == SHAPE_FAULT)                                                          \
+			shape = shape_of(w, in, sizeof(M), p);                                     \
+		if (shape == SHAPE_FAULT)                                                          \
 			return false;                                                              \
 		BARRIER();                                                                         \
-		if (shape == SHAPE_ROW) {                                                          \
+		if (shape == SHAPE_ROW && sizeof(M) == sizeof(T)) {                                \
+			memcpy(d, p[0], sizeof(t));                                                \
+		} else if (shape == SHAPE_ROW) {                                                   \
 			memcpy(t, p[0], sizeof(t));                                                \
 			LANES d[i] = (T)t[i];                                                      \
 		} else if (shape == SHAPE_ONE) {                                                   \
@@ -378,7 +428,9 @@ static inline void gather_at(uint8_t *const *p, size_t size, void *dst)
 			for (uint32_t h = 0; h < 2; h++) {                                         \
 				const uint8_t *q = p[16 * h];                                      \
 				T *dh = d + 16 * h;                                                \
-				if (shape >> h & 1) {                                              \
+				if (shape >> h & 1 && sizeof(M) == sizeof(T)) {                    \
+					memcpy(dh, q, sizeof(t) / 2);                              \
+				} else if (shape >> h & 1) {                                       \
 					memcpy(t, q, sizeof(t) / 2);                               \
 					HALF dh[i] = (T)t[i];                                      \
 				} else {                                                           \
@@ -552,13 +604,17 @@ LD(ld_64_u64, uint64_t, uint64_t)
 	static inline bool store_##name(W *w, IN *in)                                              \
 	{                                                                                          \
 		uint8_t *p[LANES_N];                                                               \
-		uint32_t shape = shape_of(w, in, sizeof(M), p);                                    \
+		uint32_t shape = noted(w, in, sizeof(M), p);                                       \
 		const T *s = REG(const T, in->d);                                                  \
 		M t[LANES_N];                                                                      \
 		if (shape == SHAPE_FAULT)                                                          \
+			shape = shape_of(w, in, sizeof(M), p);                                     \
+		if (shape == SHAPE_FAULT)                                                          \
 			return false;                                                              \
 		BARRIER();                                                                         \
-		if (shape == SHAPE_ROW) {                                                          \
+		if (shape == SHAPE_ROW && sizeof(M) == sizeof(T)) {                                \
+			memcpy(p[0], s, sizeof(t));                                                \
+		} else if (shape == SHAPE_ROW) {                                                   \
 			LANES t[i] = (M)s[i];                                                      \
 			memcpy(p[0], t, sizeof(t));                                                \
 		} else if (shape == SHAPE_ONE) {                                                   \

@@ -4,6 +4,7 @@
  *
  * What a node does is in graph_work.c, how a graph runs in graph_exec.c.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -638,4 +639,70 @@ CUresult impl_cuGraphRemoveDependencies(CUgraph hGraph, const CUgraphNode *from,
 					const CUgraphNode *to, size_t numDependencies)
 {
 	return impl_cuGraphRemoveDependencies_v2(hGraph, from, to, NULL, numDependencies);
+}
+
+/* ---- entry points: a picture ---------------------------------------------------------------- */
+
+static const char *const type_names[] = {
+	[CU_GRAPH_NODE_TYPE_KERNEL] = "KERNEL",
+	[CU_GRAPH_NODE_TYPE_MEMCPY] = "MEMCPY",
+	[CU_GRAPH_NODE_TYPE_MEMSET] = "MEMSET",
+	[CU_GRAPH_NODE_TYPE_HOST] = "HOST",
+	[CU_GRAPH_NODE_TYPE_GRAPH] = "GRAPH",
+	[CU_GRAPH_NODE_TYPE_EMPTY] = "EMPTY",
+	[CU_GRAPH_NODE_TYPE_WAIT_EVENT] = "WAIT_EVENT",
+	[CU_GRAPH_NODE_TYPE_EVENT_RECORD] = "EVENT_RECORD",
+	[CU_GRAPH_NODE_TYPE_BATCH_MEM_OP] = "BATCH_MEM_OP",
+};
+
+/* One subgraph per graph, so that children can be told apart; names carry the graph's id. */
+static void print_dot(FILE *out, const struct cu_graph *g, bool handles)
+{
+	fprintf(out, "subgraph cluster_%llu {\nlabel=\"graph_%llu\"\n", (unsigned long long)g->id,
+		(unsigned long long)g->id);
+	for (size_t i = 0; i < g->count; i++) {
+		const struct graph_node *n = g->node[i];
+
+		fprintf(out, "\"graph_%llu_node_%llu\" [label=\"%llu\\n%s",
+			(unsigned long long)g->id, (unsigned long long)n->serial,
+			(unsigned long long)n->serial, type_names[n->work.type]);
+		if (handles)
+			fprintf(out, "\\n%p", (const void *)n);
+		fprintf(out, "\"]\n");
+	}
+	for (size_t i = 0; i < g->count; i++)
+		for (size_t j = 0; j < g->node[i]->out.count; j++)
+			fprintf(out, "\"graph_%llu_node_%llu\" -> \"graph_%llu_node_%llu\"\n",
+				(unsigned long long)g->id, (unsigned long long)g->node[i]->serial,
+				(unsigned long long)g->id,
+				(unsigned long long)g->node[i]->out.edge[j].node->serial);
+	for (size_t i = 0; i < g->count; i++)
+		if (g->node[i]->work.type == CU_GRAPH_NODE_TYPE_GRAPH)
+			print_dot(out, g->node[i]->work.child, handles);
+	fprintf(out, "}\n");
+}
+
+CUresult impl_cuGraphDebugDotPrint(CUgraph hGraph, const char *path, unsigned int flags)
+{
+	struct cu_graph *g;
+	FILE *out;
+	CUresult r;
+	bool bad;
+
+	if (!path)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = graph_get(hGraph, &g);
+	if (r != CUDA_SUCCESS)
+		return r;
+	out = fopen(path, "we");
+	if (!out)
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	fprintf(out, "digraph dot {\n");
+	print_dot(out, g,
+		  flags & (CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE | CU_GRAPH_DEBUG_DOT_FLAGS_HANDLES));
+	fprintf(out, "}\n");
+	bad = ferror(out) != 0;
+	if (fclose(out) || bad)
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	return CUDA_SUCCESS;
 }

@@ -11,6 +11,7 @@
 
 #include "libcuda/core/error.h"
 #include "libcuda/core/stream.h"
+#include "libcuda/impl/capture.h"
 #include "libcuda/impl/hostmem.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/place.h"
@@ -103,7 +104,9 @@ CUresult impl_cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
 
 	if (!pp || !bytesize || bytesize > SIZE_MAX - PAGE || (Flags & ~(unsigned)ALLOC_FLAGS))
 		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_ctx_usable(&ctx);
+	r = capture_unsafe();
+	if (r == CUDA_SUCCESS)
+		r = cu_ctx_usable(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (ctx->dev->link->link->host_fd >= 0)

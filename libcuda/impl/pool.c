@@ -475,7 +475,6 @@ static struct cu_pool *lock_pool_of(struct pool_block *b)
 
 CUresult pool_free(CUdeviceptr va, struct cu_stream *s)
 {
-	struct vgpu_cmd_nop cmd = { .head = { .op = VGPU_CMD_NOP, .bytes = sizeof(cmd) } };
 	struct link_table *ranges = &cu_link()->ranges;
 	struct pool_block *b;
 	struct link_range r;
@@ -487,9 +486,11 @@ CUresult pool_free(CUdeviceptr va, struct cu_stream *s)
 	if (link_map_find(ranges, va, &r) < 0 || r.va != va || r.kind != LINK_POOL ||
 	    link_map_remove(ranges, va, NULL) < 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	/* A command of its own stands behind all that this stream follows, other streams' too. */
+	/* After this, the last command stands behind other streams, too, that this one follows. */
 	if (s)
-		err = queue_submit(queue_of(s), &cmd.head, &seq);
+		err = queue_order(queue_of(s));
+	if (s && !err)
+		seq = link_submitted(queue_of(s)->link);
 	b = r.object;
 	p = lock_pool_of(b);
 	b->used = false;

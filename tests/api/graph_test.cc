@@ -104,6 +104,16 @@ protected:
 		return v;
 	}
 
+	static size_t read_text(const char *path, char *text, size_t room)
+	{
+		FILE *in = fopen(path, "re");
+		size_t n = in ? fread(text, 1, room - 1, in) : 0;
+
+		if (in)
+			fclose(in);
+		return n;
+	}
+
 	static constexpr unsigned N = 64;
 	static constexpr unsigned ONE = 0x3f800000u, TWO = 0x40000000u;
 	CUgraph graph = nullptr;
@@ -472,6 +482,24 @@ TEST_F(Graph, UserObjectsLiveAsLongAsTheirGraphs)
 	exec = nullptr;
 	EXPECT_EQ(gone, 1);
 	CU_IS(cuUserObjectRetain(o, 1), CUDA_ERROR_INVALID_VALUE);
+}
+
+TEST_F(Graph, PrintsAPicture)
+{
+	char path[] = "/tmp/vgpu-graph-XXXXXX", text[4096] = {};
+	CUgraphNode a = fill(x, ONE);
+	int fd = mkstemp(path);
+
+	kernel(1, { a });
+	ASSERT_GE(fd, 0);
+	CU_OK(cuGraphDebugDotPrint(graph, path, 0));
+	EXPECT_GT(read_text(path, text, sizeof(text)), 0u);
+	EXPECT_NE(strstr(text, "digraph"), nullptr);
+	EXPECT_NE(strstr(text, "KERNEL"), nullptr);
+	EXPECT_NE(strstr(text, "_node_0\" -> \"graph_"), nullptr);
+	CU_IS(cuGraphDebugDotPrint(graph, "/nonexistent/x", 0), CUDA_ERROR_OPERATING_SYSTEM);
+	close(fd);
+	unlink(path);
 }
 
 TEST_F(Graph, Refusals)

@@ -227,7 +227,8 @@ static bool exists(const struct ir_inst *ir)
 static bool quick_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8_t **p)
 {
 	const struct simt_grid *g = w->base.grid;
-	uint64_t size = (uint64_t)in->n * in->bytes, low = g->window_base, limit = g->window_size - size;
+	uint64_t size = (uint64_t)in->n * in->bytes, low = g->window_base,
+		 limit = g->window_size - size;
 	uint8_t *base = (uint8_t *)low;
 
 	if (in->flags & INTERP_ADDR0)
@@ -272,10 +273,11 @@ static bool add_at_one(struct interp_warp *w, const struct interp_inst *in, uint
 		sum += interp_value(w, b, lane);
 	}
 	if (in->bytes == 4)
-		old = plain ? *(uint32_t *)at :
-			      __atomic_fetch_add((uint32_t *)at, (uint32_t)sum, __ATOMIC_SEQ_CST);
+		old = plain ? *(uint32_t *)at
+			    : __atomic_fetch_add((uint32_t *)at, (uint32_t)sum, __ATOMIC_SEQ_CST);
 	else
-		old = plain ? *(uint64_t *)at : __atomic_fetch_add((uint64_t *)at, sum, __ATOMIC_SEQ_CST);
+		old = plain ? *(uint64_t *)at
+			    : __atomic_fetch_add((uint64_t *)at, sum, __ATOMIC_SEQ_CST);
 	if (plain && in->bytes == 4)
 		*(uint32_t *)at = (uint32_t)(old + sum);
 	else if (plain)
@@ -326,10 +328,12 @@ const struct interp_inst *interp_op_atom(struct interp_warp *w, const struct int
 	if (in->flags & INTERP_POLL)
 		w->polls++;
 	if (in->n == 1 && in->bytes >= 4 && in->ext->ir.sub == IR_ATOM_ADD &&
-	    (in->ext->ir.type == IR_U32 || in->ext->ir.type == IR_S32 || in->ext->ir.type == IR_U64 ||
-	     in->ext->ir.type == IR_S64) && (w->mask & (w->mask - 1)) &&
-	    add_at_one(w, in, p, shared && (uintptr_t)p[__builtin_ctz(w->mask)] - (uintptr_t)shared <
-						    w->base.block->shared_cap))
+	    (in->ext->ir.type == IR_U32 || in->ext->ir.type == IR_S32 ||
+	     in->ext->ir.type == IR_U64 || in->ext->ir.type == IR_S64) &&
+	    (w->mask & (w->mask - 1)) &&
+	    add_at_one(w, in, p,
+		       shared && (uintptr_t)p[__builtin_ctz(w->mask)] - (uintptr_t)shared <
+					 w->base.block->shared_cap))
 		return in + 1;
 	if (in->bytes == 4 && in->n == 1 && in->ext->ir.sub == IR_ATOM_ADD &&
 	    !ir_type_float(in->ext->ir.type) && in->space != IR_SPACE_GENERIC) {

@@ -120,7 +120,7 @@ struct interp_frame {
 	uint32_t base, top; /* local memory: start of the frame; end with what alloca took */
 	uint32_t nwaiting;  /* segments with waiting lanes */
 	uint32_t *waiting;
-	uint64_t *bits; /* bit s: waiting[s] != 0 */
+	uint64_t *bits;		/* bit s: waiting[s] != 0 */
 	uint64_t launch, block; /* for which the prologues have run: grid's id, block + 1 */
 };
 

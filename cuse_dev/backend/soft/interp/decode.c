@@ -117,7 +117,8 @@ static void normalise(const struct ir_inst *in, uint8_t *type, uint8_t *type2)
 	bool ints = !ir_type_float(in->type) && !ir_type_float(in->type2);
 
 	*type = in->type;
-	*type2 = in->op == IR_OP_CVT || in->op == IR_OP_DP4A || in->op == IR_OP_SLCT ? in->type2 : IR_NONE;
+	*type2 = in->op == IR_OP_CVT || in->op == IR_OP_DP4A || in->op == IR_OP_SLCT ? in->type2
+										     : IR_NONE;
 	switch (in->op) {
 	case IR_OP_ADD:
 	case IR_OP_SUB:
@@ -616,7 +617,8 @@ static bool decode_bfi(struct dec *d)
 static bool decode_carry(struct dec *d)
 {
 	const struct ir_inst *in = d->in;
-	bool mad = in->op == IR_OP_MADC_LO || in->op == IR_OP_MADC_HI, wide = ir_type_bits(in->type) == 64;
+	bool mad = in->op == IR_OP_MADC_LO || in->op == IR_OP_MADC_HI,
+	     wide = ir_type_bits(in->type) == 64;
 	bool sign = ir_type_signed(in->type);
 	uint32_t bits = wide ? 64 : 32, h;
 	struct interp_inst *p;
@@ -817,7 +819,8 @@ static void drop_notes(struct dec *d)
 {
 	for (uint32_t k = 0; k < d->in->nd; k++)
 		for (uint32_t i = 0; i < INTERP_NOTES; i++)
-			if (d->in->opnd[k].kind == IR_OPND_REG && d->notes[i].reg == d->in->opnd[k].reg)
+			if (d->in->opnd[k].kind == IR_OPND_REG &&
+			    d->notes[i].reg == d->in->opnd[k].reg)
 				d->notes[i].size = 0;
 }
 
@@ -1185,7 +1188,8 @@ static void decode_plain(struct dec *d)
 		decode_builtin(d);
 		return;
 	case IR_OP_SREG:
-		if (in->sub <= IR_SREG_TID_Z && dst_off(d, 0) != NO_REG && reg_bits(d, in->opnd[0].reg) == 32) {
+		if (in->sub <= IR_SREG_TID_Z && dst_off(d, 0) != NO_REG &&
+		    reg_bits(d, in->opnd[0].reg) == 32) {
 			p = emit_vec(d, VEC_X_tid);
 			if (p) {
 				p->d = dst_off(d, 0);

@@ -31,15 +31,20 @@ enum shape {
 };
 
 /* Lane i: all ones when it runs. */
-#define RUNS(i) (0 - (uint64_t)(w->mask >> (i) & 1))
+#define RUNS(i) (0 - (uint64_t)(w->mask >> (i)&1))
 
 /* Distances of lanes from lane 0: [0] one place, [k + 1] a row of elements of 1 << k bytes. */
 #define STEP_8(s, i)                                                                               \
 	(i) * (s), ((i) + 1) * (s), ((i) + 2) * (s), ((i) + 3) * (s), ((i) + 4) * (s),             \
 		((i) + 5) * (s), ((i) + 6) * (s), ((i) + 7) * (s)
-#define STEPS(s) { STEP_8(s, 0), STEP_8(s, 8), STEP_8(s, 16), STEP_8(s, 24) }
-#define ALL_STEPS \
-	{ STEPS(0), STEPS(1), STEPS(2), STEPS(4), STEPS(8), STEPS(16), STEPS(32), STEPS(64) }
+#define STEPS(s)                                                                                   \
+	{                                                                                          \
+		STEP_8(s, 0), STEP_8(s, 8), STEP_8(s, 16), STEP_8(s, 24)                           \
+	}
+#define ALL_STEPS                                                                                  \
+	{                                                                                          \
+		STEPS(0), STEPS(1), STEPS(2), STEPS(4), STEPS(8), STEPS(16), STEPS(32), STEPS(64)  \
+	}
 _Alignas(64) static const uint64_t steps_64[8][LANES_N] = ALL_STEPS;
 _Alignas(64) static const uint32_t steps_32[8][LANES_N] = ALL_STEPS;
 
@@ -52,8 +57,9 @@ static inline uint32_t match_64(const uint64_t *a, uint64_t base, const uint64_t
 
 	for (uint32_t k = 0; k < 4; k++)
 		m |= (uint32_t)(mask_bits(_mm512_cmpeq_epi64_mask(
-				_mm512_load_si512(a + 8 * k),
-				_mm512_add_epi64(b, _mm512_load_si512(t + 8 * k)))) << (8 * k));
+					_mm512_load_si512(a + 8 * k),
+					_mm512_add_epi64(b, _mm512_load_si512(t + 8 * k))))
+				<< (8 * k));
 	return m;
 #else
 	_Alignas(64) uint8_t f[LANES_N];
@@ -71,8 +77,9 @@ static inline uint32_t match_32(const uint32_t *a, uint32_t base, const uint32_t
 
 	for (uint32_t k = 0; k < 2; k++)
 		m |= (uint32_t)(mask_bits(_mm512_cmpeq_epi32_mask(
-				_mm512_load_si512(a + 16 * k),
-				_mm512_add_epi32(b, _mm512_load_si512(t + 16 * k)))) << (16 * k));
+					_mm512_load_si512(a + 16 * k),
+					_mm512_add_epi32(b, _mm512_load_si512(t + 16 * k))))
+				<< (16 * k));
 	return m;
 #else
 	_Alignas(64) uint8_t f[LANES_N];
@@ -97,8 +104,9 @@ static inline uint32_t match_32(const uint32_t *a, uint32_t base, const uint32_t
 				return SHAPE_ANY;                                                  \
 			t = steps_##bits[d ? row : 0];                                             \
 			ret_at[0] = a[f] - t[f];                                                   \
-			return mask & ~match_##bits(a, ret_at[0], t) ? SHAPE_ANY :                 \
-			       d ? SHAPE_PART : SHAPE_ONE;                                         \
+			return mask & ~match_##bits(a, ret_at[0], t) ? SHAPE_ANY                   \
+			       : d				     ? SHAPE_PART                  \
+								     : SHAPE_ONE;                                                    \
 		}                                                                                  \
 		d = a[1] - a[0];                                                                   \
 		if (d && d != size)                                                                \
@@ -132,7 +140,9 @@ PATTERN(32, uint32_t)
 		}                                                                                  \
 		shape = pattern_##bits(REG(const T, in->a), w->mask, size, ret_at);                \
 		if (in->e >= 0)                                                                    \
-			*n = (struct interp_note){ shape, 0, { ret_at[0], ret_at[1] }, 0, 0, { 0 } }; \
+			*n =                                                                       \
+				(struct interp_note){ shape, 0, { ret_at[0], ret_at[1] },          \
+						      0,     0, { 0 } };                           \
 		return shape;                                                                      \
 	}
 RECALL(64, uint64_t)
@@ -173,7 +183,8 @@ static inline bool place(W *w, IN *in, const struct reach *r, uint32_t shape, co
 	low = at[0] - r->low + (uint64_t)f * size;
 	high = low + (uint64_t)(n - 1) * size;
 	if (shape & SHAPE_HALVES) {
-		uint64_t first = at[1] - r->low, last = first + (shape & SHAPE_HIGH ? 15 * size : 0);
+		uint64_t first = at[1] - r->low,
+			 last = first + (shape & SHAPE_HIGH ? 15 * size : 0);
 
 		if (!in_reach(r, at[1], shape & SHAPE_HIGH ? 16 : 1, size))
 			return false;
@@ -213,13 +224,14 @@ static inline uint32_t noted(W *w, IN *in, uint32_t size, uint8_t **ret)
 }
 
 /* A pointer per lane. */
-static inline uint32_t scattered(W *w, IN *in, const struct reach *r, const uint64_t *a, uint64_t imm,
-				 uint32_t size, uint8_t **ret)
+static inline uint32_t scattered(W *w, IN *in, const struct reach *r, const uint64_t *a,
+				 uint64_t imm, uint32_t size, uint8_t **ret)
 {
 	uint8_t *none = w->dummy;
 	uint64_t bad = 0, base = (uint64_t)(uintptr_t)r->base + imm - r->low, stride = r->stride;
 
-	LANES bad |= RUNS(i) & ((uint64_t)(a[i] + imm - r->low > r->limit) | ((a[i] + imm) & (size - 1)));
+	LANES bad |= RUNS(i) &
+		     ((uint64_t)(a[i] + imm - r->low > r->limit) | ((a[i] + imm) & (size - 1)));
 	if (bad)
 		return interp_lane_ptrs(w, in, ret) ? SHAPE_ANY : SHAPE_FAULT;
 	if (stride) {
@@ -239,8 +251,9 @@ static inline bool reach_of(W *w, IN *in, uint64_t va, uint32_t size, struct rea
 	*ret = (struct reach){ .low = g->window_base, .base = (uint8_t *)g->window_base };
 	if (in->space == IR_SPACE_LOCAL || in->space == IR_SPACE_FRAME ||
 	    (in->space == IR_SPACE_GENERIC && va - IR_LOCAL_APERTURE < IR_APERTURE_BYTES)) {
-		ret->low = in->space == IR_SPACE_GENERIC ? IR_LOCAL_APERTURE :
-			   in->space == IR_SPACE_FRAME ? -(uint64_t)w->frame->base : 0;
+		ret->low = in->space == IR_SPACE_GENERIC ? IR_LOCAL_APERTURE
+			   : in->space == IR_SPACE_FRAME ? -(uint64_t)w->frame->base
+							 : 0;
 		ret->base = w->base.local;
 		ret->stride = w->base.local_stride;
 		bytes = g->local_bytes;
@@ -388,13 +401,15 @@ static inline void gather_at(uint8_t *const *p, size_t size, void *dst)
 			_mm256_store_si256((__m256i *)((uint8_t *)dst + 32 * k),
 					   _mm512_i64gather_epi32(a, NULL, 1));
 		else
-			_mm512_store_si512((uint8_t *)dst + 64 * k, _mm512_i64gather_epi64(a, NULL, 1));
+			_mm512_store_si512((uint8_t *)dst + 64 * k,
+					   _mm512_i64gather_epi64(a, NULL, 1));
 	}
 }
-#define SAME(M, T)		  (sizeof(M) == sizeof(T) && sizeof(M) >= 4)
-#define LOAD_PART(M, T, w, p, d)  (SAME(M, T) && (load_part(w, p, sizeof(M), (uint8_t *)(d)), true))
-#define STORE_PART(M, T, w, p, s) (SAME(M, T) && (store_part(w, p, sizeof(M), (const uint8_t *)(s)), true))
-#define GATHER_AT(M, T, p, d)	  (SAME(M, T) && (gather_at(p, sizeof(M), d), true))
+#define SAME(M, T)		 (sizeof(M) == sizeof(T) && sizeof(M) >= 4)
+#define LOAD_PART(M, T, w, p, d) (SAME(M, T) && (load_part(w, p, sizeof(M), (uint8_t *)(d)), true))
+#define STORE_PART(M, T, w, p, s)                                                                  \
+	(SAME(M, T) && (store_part(w, p, sizeof(M), (const uint8_t *)(s)), true))
+#define GATHER_AT(M, T, p, d) (SAME(M, T) && (gather_at(p, sizeof(M), d), true))
 #else
 #define LOAD_PART(M, T, w, p, d)  false
 #define STORE_PART(M, T, w, p, s) false
@@ -449,7 +464,7 @@ static inline void gather_at(uint8_t *const *p, size_t size, void *dst)
 		}                                                                                  \
 		if (!w->full)                                                                      \
 			blend(w->regs + in->d, w->scratch, w->mask, sizeof(T));                    \
-	done:                                                                                      \
+done:                                                                                              \
 		BARRIER();                                                                         \
 		return true;                                                                       \
 	}
@@ -460,8 +475,10 @@ static inline bool load_tuples(const uint8_t *p, uint32_t n, size_t size, uint8_
 {
 	if (size == 4 && n == 4) {
 		for (uint32_t i = 0; i < LANES_N; i += 4, p += 64) {
-			__m128 a = _mm_loadu_ps((const float *)p), b = _mm_loadu_ps((const float *)(p + 16));
-			__m128 c = _mm_loadu_ps((const float *)(p + 32)), e = _mm_loadu_ps((const float *)(p + 48));
+			__m128 a = _mm_loadu_ps((const float *)p),
+			       b = _mm_loadu_ps((const float *)(p + 16));
+			__m128 c = _mm_loadu_ps((const float *)(p + 32)),
+			       e = _mm_loadu_ps((const float *)(p + 48));
 
 			_MM_TRANSPOSE4_PS(a, b, c, e);
 			_mm_store_ps((float *)d[0] + i, a);
@@ -473,7 +490,8 @@ static inline bool load_tuples(const uint8_t *p, uint32_t n, size_t size, uint8_
 	}
 	if (size == 4 && n == 2) {
 		for (uint32_t i = 0; i < LANES_N; i += 4, p += 32) {
-			__m128 a = _mm_loadu_ps((const float *)p), b = _mm_loadu_ps((const float *)(p + 16));
+			__m128 a = _mm_loadu_ps((const float *)p),
+			       b = _mm_loadu_ps((const float *)(p + 16));
 
 			_mm_store_ps((float *)d[0] + i, _mm_shuffle_ps(a, b, 0x88));
 			_mm_store_ps((float *)d[1] + i, _mm_shuffle_ps(a, b, 0xdd));
@@ -487,8 +505,10 @@ static inline bool store_tuples(uint8_t *p, uint32_t n, size_t size, const uint8
 {
 	if (size == 4 && n == 4) {
 		for (uint32_t i = 0; i < LANES_N; i += 4, p += 64) {
-			__m128 a = _mm_load_ps((const float *)s[0] + i), b = _mm_load_ps((const float *)s[1] + i);
-			__m128 c = _mm_load_ps((const float *)s[2] + i), e = _mm_load_ps((const float *)s[3] + i);
+			__m128 a = _mm_load_ps((const float *)s[0] + i),
+			       b = _mm_load_ps((const float *)s[1] + i);
+			__m128 c = _mm_load_ps((const float *)s[2] + i),
+			       e = _mm_load_ps((const float *)s[3] + i);
 
 			_MM_TRANSPOSE4_PS(a, b, c, e);
 			_mm_storeu_ps((float *)p, a);
@@ -500,7 +520,8 @@ static inline bool store_tuples(uint8_t *p, uint32_t n, size_t size, const uint8
 	}
 	if (size == 4 && n == 2) {
 		for (uint32_t i = 0; i < LANES_N; i += 4, p += 32) {
-			__m128 a = _mm_load_ps((const float *)s[0] + i), b = _mm_load_ps((const float *)s[1] + i);
+			__m128 a = _mm_load_ps((const float *)s[0] + i),
+			       b = _mm_load_ps((const float *)s[1] + i);
 
 			_mm_storeu_ps((float *)p, _mm_unpacklo_ps(a, b));
 			_mm_storeu_ps((float *)(p + 16), _mm_unpackhi_ps(a, b));

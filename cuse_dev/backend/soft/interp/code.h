@@ -252,6 +252,7 @@ const struct interp_inst *interp_op_sreg(struct interp_warp *w, const struct int
 const struct interp_inst *interp_op_fence(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_misc(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_mem128(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_mem_whole(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_atom(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_sync(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_bar(struct interp_warp *w, const struct interp_inst *in);

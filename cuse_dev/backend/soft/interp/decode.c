@@ -792,6 +792,12 @@ static void set_address(struct dec *d, struct interp_inst *p, uint32_t elems)
 		p->flags |= INTERP_POLL;
 }
 
+/* A vector access that other threads may watch: its elements must move together. */
+static bool moves_whole(const struct ir_inst *in, uint32_t n)
+{
+	return n > 1 && in->sem >= IR_SEM_VOLATILE && n * ir_type_bits(in->type) <= 256;
+}
+
 /* Who else uses this register as an address? Guards let fewer lanes run and so take no part. */
 static void set_note(struct dec *d, struct interp_inst *p)
 {
@@ -854,6 +860,9 @@ static void decode_load(struct dec *d)
 		bits = ir_type_bits(in->type) < 16 ? 16 : ir_type_bits(in->type);
 	if (ir_type_bits(in->type) == 128) {
 		p = emit_ext(d, interp_op_mem128);
+	} else if (moves_whole(in, n)) {
+		set_address(d, emit_ext(d, interp_op_mem_whole), n);
+		return;
 	} else {
 		h = load_handler(in, bits);
 		if (h == VEC_COUNT) {
@@ -887,6 +896,10 @@ static void decode_store(struct dec *d)
 	if (size == 128) {
 		p = emit_ext(d, interp_op_mem128);
 		set_address(d, p, n);
+		return;
+	}
+	if (moves_whole(in, n)) {
+		set_address(d, emit_ext(d, interp_op_mem_whole), n);
 		return;
 	}
 	h = store_handler(size, bits);

@@ -164,3 +164,79 @@ const struct interp_inst *interp_op_mem128(struct interp_warp *w, const struct i
 	}
 	return in + 1;
 }
+
+/* ---- vectors that other threads watch -------------------------------------------------------- */
+
+typedef uint64_t block16 __attribute__((vector_size(16), may_alias));
+
+/* One move for up to 16 aligned bytes, so that nobody sees half of it; 32 bytes are two moves. */
+static void move_whole(void *to, const void *from, uint32_t bytes)
+{
+	switch (bytes) {
+	case 2:
+		__atomic_store_n((uint16_t *)to,
+				 __atomic_load_n((const uint16_t *)from, __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
+		return;
+	case 4:
+		__atomic_store_n((uint32_t *)to,
+				 __atomic_load_n((const uint32_t *)from, __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
+		return;
+	case 8:
+		__atomic_store_n((uint64_t *)to,
+				 __atomic_load_n((const uint64_t *)from, __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
+		return;
+	default:
+		for (uint32_t i = 0; i < bytes / 16; i++)
+			((volatile block16 *)to)[i] = ((const volatile block16 *)from)[i];
+	}
+}
+
+static uint64_t element_get(const uint8_t *b, uint32_t bytes, bool sign)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, b, bytes);
+	if (sign && bytes < 8)
+		v = (uint64_t)((int64_t)(v << (64 - 8 * bytes)) >> (64 - 8 * bytes));
+	return v;
+}
+
+/*
+ * ld and st of 2, 4 or 8 elements with an order: volatile, relaxed, acquire, release. As on hardware
+ * the elements of a lane move together: look-back scans publish {state, value} that way.
+ */
+const struct interp_inst *interp_op_mem_whole(struct interp_warp *w, const struct interp_inst *in)
+{
+	const struct interp_ext *x = in->ext;
+	bool load = x->ir.op == IR_OP_LD, sign = load && ir_type_signed(x->ir.type2);
+	uint32_t bytes = (uint32_t)in->n * in->bytes;
+	uint8_t *p[LANES_N];
+
+	if (!interp_lane_ptrs(w, in, p))
+		return NULL;
+	for (uint32_t m = w->mask; m; m &= m - 1) {
+		uint32_t lane = (uint32_t)__builtin_ctz(m);
+		_Alignas(32) uint8_t b[32];
+
+		if (load)
+			move_whole(b, p[lane], bytes);
+		for (uint32_t e = 0; e < in->n; e++) {
+			const struct interp_opnd *o = &x->opnd[load ? e : e + 1];
+			uint64_t v;
+
+			if (!load) {
+				v = interp_value(w, o, lane);
+				memcpy(b + e * in->bytes, &v, in->bytes);
+			} else if (o->off != NO_REG) {
+				v = element_get(b + e * in->bytes, in->bytes, sign);
+				interp_put(w, o->off, o->bits, lane, v, 0);
+			}
+		}
+		if (!load)
+			move_whole(p[lane], b, bytes);
+	}
+	return in + 1;
+}

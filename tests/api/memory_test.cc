@@ -161,7 +161,10 @@ TEST_F(Memory, ManagedHasOneAddress)
 	EXPECT_EQ(host[4999], 0x5a);
 	host[7] = 1;
 	EXPECT_EQ(read(p, 8)[7], 1);
-	CUmemLocation here = { CU_MEM_LOCATION_TYPE_DEVICE, { dev } };
+	CUmemLocation here = {};
+
+	here.type = CU_MEM_LOCATION_TYPE_DEVICE;
+	here.id = dev;
 	CU_OK(cuMemAdvise(p, 5000, CU_MEM_ADVISE_SET_READ_MOSTLY, here));
 	CU_OK(cuMemFree(p));
 	CU_IS(cuMemFree(p), CUDA_ERROR_INVALID_VALUE);

@@ -165,7 +165,7 @@ inline uint32_t launch(backend_func *f, const backend_launch *l, backend_fault *
 	if (!strcmp(f->name, "print"))
 		console_write(l->console, 1, "hello\n", 6);
 	if (!strcmp(f->name, "spin"))
-		while (!*l->cancel)
+		while (!__atomic_load_n(l->cancel, __ATOMIC_RELAXED))
 			usleep(1000);
 	if (!strcmp(f->name, "spin"))
 		return fault->error = 719;

@@ -276,7 +276,7 @@ static bool cancelled(struct interp_warp *w)
 {
 	const volatile uint32_t *cancel = w->base.grid->launch->cancel;
 
-	if (cancel && *cancel)
+	if (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED))
 		simt_fault(&w->base, 719, -1, 0, 0, "cancelled");
 	return __atomic_load_n(&w->base.grid->stop, __ATOMIC_RELAXED);
 }

@@ -235,7 +235,7 @@ static void heap_format(struct heap *h)
 	block_put(h, &mark);
 	list_add(h, &all);
 	h->head->end = h->end;
-	h->head->magic = HEAP_MAGIC;
+	__atomic_store_n(&h->head->magic, HEAP_MAGIC, __ATOMIC_RELAXED); /* read before the lock */
 }
 
 /* Locked on success. */

@@ -265,7 +265,7 @@ static bool start_block(struct simt_exec *x, struct simt_grid *g, struct simt_bl
 
 	if (n >= g->blocks)
 		return false;
-	if (cancel && *cancel) {
+	if (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED)) {
 		struct simt_warp w = { .grid = g, .block = &none };
 
 		simt_fault(&w, 719, -1, 0, 0, "cancelled");

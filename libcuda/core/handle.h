@@ -33,6 +33,10 @@ enum cu_kind {
 	CU_KIND_GRAPH_NODE = 0x20646f6e,  /* "nod " */
 	CU_KIND_GRAPH_EXEC = 0x20657867,  /* "gxe " */
 	CU_KIND_USER_OBJECT = 0x206f6275, /* "ubo " */
+	CU_KIND_ARRAY = 0x20727261,	  /* "arr " */
+	CU_KIND_MIPMAP = 0x2070696d,	  /* "mip " */
+	CU_KIND_TEXREF = 0x20727874,	  /* "txr " */
+	CU_KIND_SURFREF = 0x20726673,	  /* "sfr " */
 };
 
 /** First member of every handle type. */

@@ -15,6 +15,8 @@ enum copy_side { COPY_HOST, COPY_DEVICE, COPY_UNIFIED };
 CUresult cu_copy_linear(uint64_t dst, enum copy_side dst_side, uint64_t src,
 			enum copy_side src_side, uint64_t bytes, CUstream stream, bool async);
 
+/** cu_copy_3d() - a box, in the order of @stream. */
+CUresult cu_copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async);
 /** cu_copy_3d_check() - is the descriptor right, and is what it names there? */
 CUresult cu_copy_3d_check(const CUDA_MEMCPY3D *p);
 /** cu_copy_3d_into() - into @s without any wait, pageable memory or not. */

@@ -7,6 +7,7 @@
 
 #include "libcuda/core/error.h"
 #include "libcuda/core/stream.h"
+#include "libcuda/impl/array.h"
 #include "libcuda/impl/capture.h"
 #include "libcuda/impl/hostmem.h"
 #include "libcuda/impl/impl.h"
@@ -74,6 +75,8 @@ void cu_memory_ctx_fini(struct cu_ctx *ctx)
 			link_pages_unmap(l, r.va, (r.size + PAGE - 1) & ~(PAGE - 1));
 		else if (r.kind == LINK_REGISTERED)
 			cu_hostmem_unregister(&r);
+		else if (r.kind == LINK_ARRAY)
+			cu_array_forget(r.object);
 	}
 }
 

@@ -2,12 +2,13 @@
 /*
  * rect.c - 2D and 3D copies: the descriptors checked, then one command or rows by hand.
  *
- * Arrays are not built: a descriptor that names one is answered CUDA_ERROR_NOT_SUPPORTED.
+ * An array is a side whose pitch and height are known.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "libcuda/core/error.h"
+#include "libcuda/impl/array.h"
 #include "libcuda/impl/callback.h"
 #include "libcuda/impl/capture.h"
 #include "libcuda/impl/copy.h"
@@ -19,6 +20,7 @@
 struct side {
 	uint64_t base, pitch, height;
 	enum copy_side kind;
+	const struct cu_array *array; /* NULL: plain memory */
 	struct place place;
 };
 
@@ -27,27 +29,57 @@ struct rect {
 	uint64_t width, height, depth;
 };
 
-static CUresult memory_side(CUmemorytype type, const void *host, CUdeviceptr device,
-			    enum copy_side *ret_kind, uint64_t *ret_base)
+static CUresult memory_side(CUmemorytype type, const void *host, CUdeviceptr device, CUarray array,
+			    struct side *ret)
 {
+	struct cu_array *a;
+	CUresult r;
+
 	switch (type) {
 	case CU_MEMORYTYPE_HOST:
-		*ret_kind = COPY_HOST;
-		*ret_base = (uint64_t)(uintptr_t)host;
+		ret->kind = COPY_HOST;
+		ret->base = (uint64_t)(uintptr_t)host;
 		return CUDA_SUCCESS;
 	case CU_MEMORYTYPE_DEVICE:
-		*ret_kind = COPY_DEVICE;
-		*ret_base = device;
+		ret->kind = COPY_DEVICE;
+		ret->base = device;
 		return CUDA_SUCCESS;
 	case CU_MEMORYTYPE_UNIFIED:
-		*ret_kind = COPY_UNIFIED;
-		*ret_base = device;
+		ret->kind = COPY_UNIFIED;
+		ret->base = device;
 		return CUDA_SUCCESS;
 	case CU_MEMORYTYPE_ARRAY:
-		return CUDA_ERROR_NOT_SUPPORTED;
+		r = cu_array_get(array, &a);
+		if (r != CUDA_SUCCESS)
+			return r;
+		ret->kind = COPY_DEVICE;
+		ret->array = a;
+		ret->base = a->va;
+		return CUDA_SUCCESS;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
+}
+
+static bool inside(uint64_t at, uint64_t n, uint64_t most)
+{
+	return at <= most && n <= most - at;
+}
+
+/* The box must lie in the array, and begin and end between texels. */
+static CUresult settle_array(struct side *s, const struct rect *c, uint64_t x, uint64_t y,
+			     uint64_t z)
+{
+	const struct cu_array *a = s->array;
+
+	if (x % a->texel || c->width % a->texel)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!inside(x, c->width, (uint64_t)a->width * a->texel) ||
+	    !inside(y, c->height, a->height) || !inside(z, c->depth, a->depth))
+		return CUDA_ERROR_INVALID_VALUE;
+	s->pitch = a->pitch;
+	s->height = a->height;
+	return CUDA_SUCCESS;
 }
 
 /* Applies offsets and defaults, and finds the memory. @x, @y, @z: where in the side the box starts.
@@ -57,6 +89,8 @@ static CUresult settle(struct side *s, const struct rect *c, uint64_t x, uint64_
 	uint64_t row, rows, bytes;
 
 	if (!s->base)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (s->array && settle_array(s, c, x, y, z) != CUDA_SUCCESS)
 		return CUDA_ERROR_INVALID_VALUE;
 	/* 0 means tightly packed. */
 	if (!s->pitch)
@@ -153,10 +187,9 @@ static CUresult read_descriptor(const CUDA_MEMCPY3D *p, struct rect *c)
 	*c = (struct rect){ .width = p->WidthInBytes, .height = p->Height, .depth = p->Depth };
 	if (p->srcLOD || p->dstLOD)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = memory_side(p->dstMemoryType, p->dstHost, p->dstDevice, &c->dst.kind, &c->dst.base);
+	r = memory_side(p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, &c->dst);
 	if (r == CUDA_SUCCESS)
-		r = memory_side(p->srcMemoryType, p->srcHost, p->srcDevice, &c->src.kind,
-				&c->src.base);
+		r = memory_side(p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, &c->src);
 	if (r != CUDA_SUCCESS || is_empty(c))
 		return r;
 	c->dst.pitch = p->dstPitch;
@@ -171,7 +204,7 @@ static CUresult read_descriptor(const CUDA_MEMCPY3D *p, struct rect *c)
 	return r;
 }
 
-static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
+CUresult cu_copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 {
 	bool capturing = false;
 	struct graph_work w;
@@ -241,17 +274,19 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *p, CUstream stream, bool async)
 	c.srcMemoryType = p->srcMemoryType;
 	c.srcHost = p->srcHost;
 	c.srcDevice = p->srcDevice;
+	c.srcArray = p->srcArray;
 	c.srcPitch = p->srcPitch;
 	c.dstXInBytes = p->dstXInBytes;
 	c.dstY = p->dstY;
 	c.dstMemoryType = p->dstMemoryType;
 	c.dstHost = p->dstHost;
 	c.dstDevice = p->dstDevice;
+	c.dstArray = p->dstArray;
 	c.dstPitch = p->dstPitch;
 	c.WidthInBytes = p->WidthInBytes;
 	c.Height = p->Height;
 	c.Depth = 1;
-	return copy_3d(&c, stream, async);
+	return cu_copy_3d(&c, stream, async);
 }
 
 /* ---- entry points --------------------------------------------------------------------------- */
@@ -273,12 +308,12 @@ CUresult impl_cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *pCopy, CUstream hStream)
 
 CUresult impl_cuMemcpy3D_v2(const CUDA_MEMCPY3D *pCopy)
 {
-	return pCopy ? copy_3d(pCopy, NULL, false) : CUDA_ERROR_INVALID_VALUE;
+	return pCopy ? cu_copy_3d(pCopy, NULL, false) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult impl_cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pCopy, CUstream hStream)
 {
-	return pCopy ? copy_3d(pCopy, hStream, true) : CUDA_ERROR_INVALID_VALUE;
+	return pCopy ? cu_copy_3d(pCopy, hStream, true) : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool async)
@@ -297,6 +332,7 @@ static CUresult copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool 
 	c.srcMemoryType = p->srcMemoryType;
 	c.srcHost = p->srcHost;
 	c.srcDevice = p->srcDevice;
+	c.srcArray = p->srcArray;
 	c.srcPitch = p->srcPitch;
 	c.srcHeight = p->srcHeight;
 	c.dstXInBytes = p->dstXInBytes;
@@ -306,12 +342,13 @@ static CUresult copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool 
 	c.dstMemoryType = p->dstMemoryType;
 	c.dstHost = p->dstHost;
 	c.dstDevice = p->dstDevice;
+	c.dstArray = p->dstArray;
 	c.dstPitch = p->dstPitch;
 	c.dstHeight = p->dstHeight;
 	c.WidthInBytes = p->WidthInBytes;
 	c.Height = p->Height;
 	c.Depth = p->Depth;
-	return copy_3d(&c, stream, async);
+	return cu_copy_3d(&c, stream, async);
 }
 
 CUresult impl_cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *pCopy)

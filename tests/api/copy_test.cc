@@ -302,7 +302,8 @@ TEST_F(Box, Refusals)
 	CU_IS(cuMemcpy2D(&c), CUDA_ERROR_INVALID_VALUE);
 	c = good;
 	c.srcMemoryType = CU_MEMORYTYPE_ARRAY;
-	CU_IS(cuMemcpy2D(&c), CUDA_ERROR_NOT_SUPPORTED);
+	c.srcArray = nullptr;
+	CU_IS(cuMemcpy2D(&c), CUDA_ERROR_INVALID_HANDLE);
 	c = good;
 	c.srcMemoryType = static_cast<CUmemorytype>(9);
 	CU_IS(cuMemcpy2D(&c), CUDA_ERROR_INVALID_VALUE);

@@ -16,16 +16,16 @@
 #include <unistd.h>
 
 #include "cuse_dev/base/log.h"
-#include "cuse_dev/door/door.h"
+#include "cuse_dev/control/control.h"
+#include "cuse_dev/door/set.h"
 #include "cuse_dev/session/config.h"
 #include "cuse_dev/session/lock.h"
 #include "cuse_dev/session/loop.h"
 #include "cuse_dev/session/session.h"
 #include "cuse_dev/session/spawn.h"
 
-#define EXIT_USAGE    2
-#define WANT_FILES    131072 /* LIMIT_PROCESSES clients with all their pages */
-#define READY_SECONDS 10
+#define EXIT_USAGE 2
+#define WANT_FILES 131072 /* LIMIT_PROCESSES clients with all their pages */
 
 /* Options that set a key of [daemon].  X(option, key, argument, help) */
 #define SETTINGS(X)                                                                                \
@@ -187,78 +187,13 @@ static int watch_signals(struct signals *s, struct loop *loop)
 	return s->src.fd < 0 ? -errno : loop_add(loop, &s->src, EPOLLIN);
 }
 
-/* ---- doors ---------------------------------------------------------------------------------- */
-
-static const struct door_ops *choose_door(const struct config *c)
-{
-	bool dev = !strcmp(c->node_dir, "/dev");
-	int r;
-
-	switch (c->door) {
-	case CONFIG_DOOR_FUSE:
-		return &door_fuse;
-	case CONFIG_DOOR_CUSE:
-		if (!dev)
-			log_error("door cuse makes its nodes in /dev, not in %s", c->node_dir);
-		return dev ? &door_cuse : NULL;
-	default:
-		break;
-	}
-	r = dev ? door_cuse_here() : -ENOTSUP;
-	if (!r)
-		return &door_cuse;
-	log_info("door fuse: %s%s", dev ? "/dev/cuse: " : "door cuse makes nodes in /dev only",
-		 dev ? strerror(-r) : "");
-	return &door_fuse;
-}
-
-static void close_doors(struct door **doors, unsigned count)
-{
-	while (count)
-		door_close(doors[--count]);
-}
-
-static int open_doors(const struct config *c, struct front *f, struct door **doors)
-{
-	const struct door_ops *ops = choose_door(c);
-	char path[PATH_MAX + 32];
-	uint32_t i;
-	int r;
-
-	if (!ops)
-		return -EINVAL;
-	for (i = 0; i < c->device_count; i++) {
-		snprintf(path, sizeof(path), "%s/nvidia-vgpu%u", c->node_dir, i);
-		r = ops->open(f, i, path, &doors[i]);
-		if (r < 0) {
-			close_doors(doors, i);
-			return r;
-		}
-		log_info("%s: %s through %s", path, c->device[i].profile, ops->name);
-	}
-	return 0;
-}
-
-static int wait_for_doors(struct front *f, struct door **doors, unsigned count)
-{
-	struct loop *loop = front_loop(f);
-	unsigned i;
-
-	for (i = 0; i < count && !loop->stop; i++) {
-		while (!door_ready(doors[i]) && !loop->stop) {
-			if (loop_once(loop, READY_SECONDS * 1000) <= 0) {
-				log_error("device %u: the kernel does not take the node", i);
-				return -ETIMEDOUT;
-			}
-		}
-	}
-	return 0;
-}
+/* --------------------------------------------------------------------------------------------- */
 
 static int serve(const struct config *c, const struct spawn *spawn)
 {
-	struct door *doors[VGPU_MAX_DEVICES];
 	struct signals signals = { .src.fd = -1 };
+	struct door_set doors;
+	struct control *control = NULL;
 	struct front *f;
 	int r;
 
@@ -268,18 +203,21 @@ static int serve(const struct config *c, const struct spawn *spawn)
 	r = watch_signals(&signals, front_loop(f));
 	if (r < 0)
 		goto destroy_front;
-	r = open_doors(c, f, doors);
+	r = door_set_open(&doors, c, f);
 	if (r < 0)
 		goto destroy_front;
-	r = wait_for_doors(f, doors, c->device_count);
+	r = door_set_wait(&doors);
 	if (r < 0)
 		goto close_doors;
+	if (control_create(c, f, &doors, &control) < 0)
+		log_warn("no control socket: vgpuctl cannot be used");
 	if (!front_loop(f)->stop)
 		sd_notifyf(0, "READY=1\nSTATUS=Serving %u device(s).", c->device_count);
 	r = loop_run(front_loop(f));
 	sd_notify(0, "STOPPING=1");
 close_doors:
-	close_doors(doors, c->device_count);
+	control_destroy(control);
+	door_set_close(&doors);
 destroy_front:
 	front_destroy(f);
 	if (signals.src.fd >= 0)

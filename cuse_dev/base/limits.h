@@ -14,6 +14,11 @@
 #define LIMIT_PROCESSES_PER_UID	 512   /* client processes of one user */
 #define LIMIT_SESSIONS_PER_PROC	 256   /* open files of one process */
 #define LIMIT_PENDING_PER_PROC	 256   /* relayed requests without a reply */
+#define LIMIT_EVENTS		 256   /* kept for administrators */
+#define LIMIT_CONTROL_CONNS	 32    /* connections to the control socket */
+#define LIMIT_CONTROL_PER_UID	 8     /* of one user who may not change anything */
+#define LIMIT_CONTROL_REQUEST	 4096  /* bytes of a request with its newline */
+#define LIMIT_CONTROL_PAGE	 64    /* clients in one answer */
 #define LIMIT_BULK_WAITING	 64    /* pread/pwrite of one process that wait for a bounce slot */
 #define LIMIT_CONTEXTS		 128   /* per client process */
 #define LIMIT_STREAMS		 512   /* per client process */

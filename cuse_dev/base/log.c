@@ -13,8 +13,10 @@
 static struct {
 	const char *name;
 	enum log_level level;
-	int journal; /* stderr is the journal: it wants "<level>" in front */
-} state = { "vgpu", LOG_L_INFO, 0 };
+	int journal;   /* stderr is the journal: it wants "<level>" in front */
+	char *capture; /* NULL: nobody asked */
+	size_t capture_size;
+} state = { .name = "vgpu", .level = LOG_L_INFO };
 
 /* The variable names the file that systemd gave us; it is inherited where stderr is another. */
 static int stderr_is_journal(void)
@@ -48,6 +50,14 @@ int log_level_from_text(const char *text, enum log_level *ret_level)
 	return -EINVAL;
 }
 
+void log_capture(char *text, size_t size)
+{
+	state.capture = text;
+	state.capture_size = size;
+	if (text)
+		*text = '\0';
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	static const char *const word[] = { "error: ", "warning: ", "", "", "debug: " };
@@ -55,6 +65,13 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_list ap;
 	int n, m;
 
+	if (level == LOG_L_ERROR && state.capture) {
+		va_start(ap, fmt);
+		if (!*state.capture)
+			vsnprintf(state.capture, state.capture_size, fmt, ap);
+		va_end(ap);
+		return;
+	}
 	if (level > state.level)
 		return;
 	n = snprintf(line, sizeof(line), state.journal ? "<%d>%s: %s" : "%.0d%s: %s",

@@ -8,6 +8,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stddef.h>
+
 enum log_level {
 	LOG_L_ERROR = 3,
 	LOG_L_WARN = 4,
@@ -20,6 +22,11 @@ enum log_level {
 void log_init(const char *name, enum log_level level);
 /** log_level_from_text() - "error" .. "debug"; -EINVAL otherwise. */
 int log_level_from_text(const char *text, enum log_level *ret_level);
+/**
+ * log_capture() - until the next call errors are not logged; the first goes to @text, without the name
+ * in front: for whoever asked for what failed. NULL: no more.
+ */
+void log_capture(char *text, size_t size);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)	log_line(LOG_L_ERROR, __VA_ARGS__)

@@ -34,27 +34,13 @@ uint64_t account_strict_budget(void)
 	return host_free();
 }
 
-/* The next client, each once: it is counted at its newest session. Start with *s = f->sessions. */
-static const struct client *next_client(const struct session **s)
-{
-	const struct client *c;
-
-	while (*s) {
-		c = (*s)->client && (*s)->client->sessions == *s ? (*s)->client : NULL;
-		*s = (*s)->next;
-		if (c)
-			return c;
-	}
-	return NULL;
-}
-
 static uint64_t charged_to_uid(const struct front *f, uid_t uid, uint32_t device)
 {
-	const struct session *s = f->sessions;
+	struct session *s = f->sessions;
 	const struct client *c;
 	uint64_t sum = 0;
 
-	while ((c = next_client(&s)))
+	while ((c = client_next(&s)))
 		sum += c->uid == uid ? c->charged[device] : 0;
 	return sum;
 }
@@ -156,12 +142,12 @@ static bool uses(const struct client *c, uint32_t device)
 int account_greet(const struct client *c, uint32_t device)
 {
 	uint32_t quota = c->front->device[device].config->quota_clients, n = 0;
-	const struct session *s = c->front->sessions;
+	struct session *s = c->front->sessions;
 	const struct client *o;
 
 	if (!quota || uses(c, device))
 		return 0;
-	while ((o = next_client(&s)))
+	while ((o = client_next(&s)))
 		n += o != c && o->uid == c->uid && uses(o, device);
 	return n < quota ? 0 : -EDQUOT;
 }

@@ -16,6 +16,31 @@ static struct client **bucket(struct front *f, uint32_t tgid)
 	return &f->clients[tgid % FRONT_CLIENT_BUCKETS];
 }
 
+/* A client is counted where its list of sessions begins. */
+struct client *client_next(struct session **s)
+{
+	struct client *c;
+
+	while (*s) {
+		c = (*s)->client && (*s)->client->sessions == *s ? (*s)->client : NULL;
+		*s = (*s)->next;
+		if (c)
+			return c;
+	}
+	return NULL;
+}
+
+static void tell(const struct client *c, enum event_kind kind, const char *text)
+{
+	const struct event e = { .kind = kind,
+				 .pid = c->id.tgid,
+				 .uid = c->uid,
+				 .device = -1,
+				 .worker = c->worker ? (uint32_t)c->worker->pid : 0 };
+
+	event_add(c->front, &e, "%s", text);
+}
+
 static void on_exit_of_process(struct loop_source *src, uint32_t events)
 {
 	struct client *c = container_of(src, struct client, watch);
@@ -86,6 +111,7 @@ int client_get(struct front *f, const struct proc_id *id, uid_t uid, struct clie
 		*b = c;
 		f->client_count++;
 	}
+	tell(c, EVENT_CLIENT_OPENED, "");
 	*ret_client = c;
 	return 0;
 }
@@ -134,6 +160,7 @@ void client_end(struct client *c)
 {
 	struct session *s;
 
+	tell(c, EVENT_CLIENT_CLOSED, "");
 	while ((s = c->sessions)) {
 		c->sessions = s->sibling;
 		s->client = NULL;
@@ -166,6 +193,22 @@ void client_put(struct client *c)
 {
 	if (!c->session_count)
 		client_end(c);
+}
+
+/*
+ * The pages are emptied when the worker is dead, since until then it may still write to them; the
+ * account is closed now.
+ */
+void client_evict(struct client *c, const char *why)
+{
+	log_notice("process %u (uid %u) is evicted: %s", c->id.tgid, (unsigned)c->uid, why);
+	tell(c, EVENT_CLIENT_EVICTED, why);
+	c->worker_died = c->evicted = true;
+	account_close(c);
+	if (c->worker)
+		worker_kill(c->worker);
+	else
+		drop_shares(c, true);
 }
 
 void client_worker_reaped(struct client *c)

@@ -266,6 +266,9 @@ static const struct key daemon_keys[] = {
 	{ "user", "a user name", FIELD(struct config, user), set_text },
 	{ "node_dir", "an absolute path", FIELD(struct config, node_dir), set_path },
 	{ "run_dir", "an absolute path", FIELD(struct config, run_dir), set_path },
+	{ "control_mode", "octal permissions such as 0660", FIELD(struct config, control_mode),
+	  set_mode },
+	{ "control_group", "a group", FIELD(struct config, control_group), set_group },
 };
 
 static const struct key device_keys[] = {
@@ -308,7 +311,7 @@ int config_set(struct config *c, const char *where, const char *key, const char 
 		       value);
 }
 
-static int device_set(struct config_device *d, const char *where, const char *key,
+int config_set_device(struct config_device *d, const char *where, const char *key,
 		      const char *value)
 {
 	return set_key(device_keys, sizeof(device_keys) / sizeof(device_keys[0]), d, where, key,
@@ -325,6 +328,8 @@ void config_init(struct config *c)
 {
 	memset(c, 0, sizeof(*c));
 	c->log_level = LOG_L_INFO;
+	c->control_mode = 0666;
+	c->control_group = CONFIG_NO_GROUP;
 	strcpy(c->node_dir, "/dev");
 	strcpy(c->run_dir, "/run/vgpu");
 }
@@ -372,7 +377,7 @@ static int line(void *user, const char *section, const char *name, const char *v
 	} else {
 		r = device_section(rd, where, section, &d);
 		if (!r)
-			r = device_set(d, where, name, value);
+			r = config_set_device(d, where, name, value);
 	}
 	if (r < 0)
 		rd->error = r;
@@ -461,14 +466,14 @@ int config_add_device(struct config *c, const char *text)
 	}
 	d = &c->device[c->device_count];
 	device_init(d);
-	snprintf(where, sizeof(where), "--device number %u", c->device_count);
+	snprintf(where, sizeof(where), "device %u", c->device_count);
 	strcpy(copy, text);
 	part = strtok_r(copy, ",", &save);
 	if (!part) {
 		log_error("--device: the name of a profile is missing");
 		return -EINVAL;
 	}
-	r = device_set(d, where, "profile", part);
+	r = config_set_device(d, where, "profile", part);
 	while (!r && (part = strtok_r(NULL, ",", &save))) {
 		eq = strchr(part, '=');
 		if (!eq) {
@@ -476,7 +481,7 @@ int config_add_device(struct config *c, const char *text)
 			return -EINVAL;
 		}
 		*eq = '\0';
-		r = device_set(d, where, part, eq + 1);
+		r = config_set_device(d, where, part, eq + 1);
 	}
 	if (!r)
 		c->device_count++;

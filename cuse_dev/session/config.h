@@ -45,6 +45,8 @@ struct config {
 	char user[64];	       /* "": vgpu if it exists, else nobody */
 	char node_dir[PATH_MAX];
 	char run_dir[PATH_MAX];
+	uint32_t control_mode; /* permission bits of the control socket, 0: there is none */
+	gid_t control_group;   /* whose members may change things, CONFIG_NO_GROUP: root alone */
 	uint32_t device_count;
 	struct config_device device[VGPU_MAX_DEVICES];
 };
@@ -67,6 +69,10 @@ int config_complete(struct config *c);
 
 /** config_set() - one key of [daemon]. @where stands in the message. */
 int config_set(struct config *c, const char *where, const char *key, const char *value);
+
+/** config_set_device() - one key of a [device] section. @where stands in the message. */
+int config_set_device(struct config_device *d, const char *where, const char *key,
+		      const char *value);
 
 /** config_size() - "80G", "512M", "4096": bytes. */
 int config_size(const char *text, uint64_t *ret_bytes);

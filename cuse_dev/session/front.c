@@ -20,7 +20,9 @@ static int make_device(struct front_device *d, const struct config_device *cd, u
 	r = profile_find(cd->profile, &p);
 	if (r < 0)
 		return r;
-	d->config = cd;
+	d->own = *cd;
+	d->config = &d->own;
+	d->charged = 0;
 	d->total = profile_mem_total(p, &o);
 	d->reserved = profile_mem_reserved(p, &o);
 	profile_attrs(p, &o, &d->attrs);
@@ -35,6 +37,74 @@ static int make_device(struct front_device *d, const struct config_device *cd, u
 	return 0;
 }
 
+int front_add_device(struct front *f, const struct config_device *cd, uint32_t *ret_index)
+{
+	uint32_t i = f->device_count;
+	int r;
+
+	if (i == VGPU_MAX_DEVICES)
+		return -ENOSPC;
+	r = make_device(&f->device[i], cd, i);
+	if (r < 0) {
+		log_error("device %u (%s): %s", i, cd->profile, strerror(-r));
+		return r;
+	}
+	f->device[i].generation = ++f->last_generation;
+	f->device_count++;
+	if (ret_index)
+		*ret_index = i;
+	return 0;
+}
+
+static bool holds(const struct client *c, uint32_t device)
+{
+	const struct session *s;
+
+	for (s = c->sessions; s; s = s->sibling) {
+		if (s->device == device)
+			return true;
+	}
+	return c->charged[device] || c->share[SHARE_DEVICE0 + device].fd >= 0;
+}
+
+uint32_t front_device_users(struct front *f, uint32_t device, uint32_t *pids, uint32_t max)
+{
+	struct session *s = f->sessions;
+	const struct client *c;
+	uint32_t n = 0;
+
+	while ((c = client_next(&s))) {
+		if (!holds(c, device))
+			continue;
+		if (n < max)
+			pids[n] = c->id.tgid;
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Evicting answers all that its users wait for; what is answered to a door that is gone would be
+ * lost. Their files on the device end here, since no release will come for them.
+ */
+void front_remove_device(struct front *f)
+{
+	const uint32_t device = f->device_count - 1;
+	struct session *s = f->sessions, *next;
+	struct client *c;
+
+	while ((c = client_next(&s))) {
+		if (holds(c, device))
+			client_evict(c, "its device is removed");
+	}
+	for (s = f->sessions; s; s = next) {
+		next = s->next;
+		if (s->device == device)
+			session_release(s);
+	}
+	f->device_count--;
+}
+
 int front_create(const struct config *config, const struct spawn *spawn, struct front **ret_front)
 {
 	struct front *f = calloc(1, sizeof(*f));
@@ -47,17 +117,17 @@ int front_create(const struct config *config, const struct spawn *spawn, struct 
 	f->spawn = spawn;
 	guard_init(&f->guard, f);
 	for (i = 0; i < config->device_count; i++) {
-		r = make_device(&f->device[i], &config->device[i], i);
-		if (r < 0) {
-			log_error("device %u (%s): %s", i, config->device[i].profile, strerror(-r));
+		r = front_add_device(f, &config->device[i], NULL);
+		if (r < 0)
 			goto free_front;
-		}
-		f->device_count++;
 	}
+	r = event_init(&f->events);
+	if (r < 0)
+		goto free_front;
 	f->strict_budget = account_strict_budget();
 	r = loop_init(&f->loop);
 	if (r < 0)
-		goto free_front;
+		goto fini_events;
 	r = reap_create(&f->reap);
 	if (r < 0)
 		goto fini_loop;
@@ -66,6 +136,8 @@ int front_create(const struct config *config, const struct spawn *spawn, struct 
 
 fini_loop:
 	loop_fini(&f->loop);
+fini_events:
+	event_fini(&f->events);
 free_front:
 	free(f);
 	return r;
@@ -84,6 +156,7 @@ void front_destroy(struct front *f)
 		log_warn("%u workers have not ended", f->ending_count);
 	reap_destroy(f->reap);
 	loop_fini(&f->loop);
+	event_fini(&f->events);
 	free(f);
 }
 

@@ -20,6 +20,7 @@
 
 #include "cuse_dev/base/idtab.h"
 #include "cuse_dev/session/config.h"
+#include "cuse_dev/session/event.h"
 #include "cuse_dev/session/guard.h"
 #include "cuse_dev/session/loop.h"
 #include "cuse_dev/session/proc.h"
@@ -33,7 +34,10 @@ struct reap;
 struct spawn;
 
 struct front_device {
-	const struct config_device *config;
+	struct config_device own; /* its configuration, which an administrator may change */
+	const struct config_device *config; /* the same */
+	uint64_t
+		generation; /* of the device with this number; workers know the devices of their start */
 	struct vgpu_device_info info; /* ready answers */
 	struct vgpu_device_attrs attrs;
 	uint64_t total, reserved; /* bytes */
@@ -55,6 +59,8 @@ struct front {
 	uint64_t strict_budget; /* bytes all clients together may be charged; overcommit=strict */
 	struct reap *reap;
 	struct guard guard;
+	uint64_t last_generation;
+	struct event_log events;
 	const struct spawn *spawn;
 };
 
@@ -80,6 +86,7 @@ struct client {
 	struct client_share share[SHARE_COUNT];
 	struct worker *worker;
 	bool worker_died; /* ENODEV for ever */
+	bool evicted;	  /* worker_died because an administrator said so */
 	bool gone;	  /* process ended or all closed; only the worker is still to be reaped */
 	uint64_t charged[VGPU_MAX_DEVICES]; /* bytes, requests in flight included */
 	uint32_t tids[CLIENT_TIDS];	    /* threads known to be its own, by tid % CLIENT_TIDS */
@@ -121,6 +128,10 @@ int client_get(struct front *f, const struct proc_id *id, uid_t uid, struct clie
 void client_put(struct client *c);
 /** client_end() - the process is gone, or has closed all. */
 void client_end(struct client *c);
+/** client_evict() - end its worker and take its memory; it can get neither again. */
+void client_evict(struct client *c, const char *why);
+/** client_next() - each client once, at its newest session. Start with *s = f->sessions. */
+struct client *client_next(struct session **s);
 /** client_worker_reaped() - nothing of the worker is left. */
 void client_worker_reaped(struct client *c);
 /** client_has_thread() - is the calling thread one of its own? */

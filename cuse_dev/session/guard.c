@@ -50,6 +50,14 @@ static uint64_t held_by(const struct client *c)
 
 static void end_one(struct front *f, struct client *c, uint64_t held, uint64_t available)
 {
+	const struct event e = { .kind = EVENT_MEMORY_LOW,
+				 .pid = c->id.tgid,
+				 .uid = c->uid,
+				 .device = -1,
+				 .worker = (uint32_t)c->worker->pid };
+
+	event_add(f, &e, "%llu MiB left; it held %llu MiB", (unsigned long long)(available >> 20),
+		  (unsigned long long)(held >> 20));
 	log_warn("memory runs out, %llu MiB are left: ending worker %d of process %u, which holds "
 		 "%llu MiB; its client sees error 719",
 		 (unsigned long long)(available >> 20), (int)c->worker->pid, c->id.tgid,

@@ -55,9 +55,19 @@ static int take(struct session *s, const struct session_request *call, uint64_t 
 
 static int need_worker(struct session *s)
 {
+	const struct worker *w;
+	int r;
+
 	if (!s->client || s->client->worker_died)
 		return -ENODEV;
-	return s->client->worker ? 0 : worker_start(s->client);
+	r = s->client->worker ? 0 : worker_start(s->client);
+	if (r < 0)
+		return r;
+	/* A device that came after the worker's start, perhaps in the place of another. */
+	w = s->client->worker;
+	if (w->generation[s->device] != s->front->device[s->device].generation)
+		return -ENODEV;
+	return 0;
 }
 
 struct pending *relay_call(struct session *s, const struct session_request *call)

@@ -17,6 +17,7 @@
 #include "ioctl/ops.h"
 
 struct config;
+struct config_device;
 struct front;
 struct loop;
 struct pending;
@@ -69,6 +70,12 @@ int front_create(const struct config *config, const struct spawn *spawn, struct 
 void front_destroy(struct front *f);
 struct loop *front_loop(struct front *f);
 uint32_t front_device_count(const struct front *f);
+/** front_add_device() - one more, @cd is copied. -ENOSPC; the log says what else. */
+int front_add_device(struct front *f, const struct config_device *cd, uint32_t *ret_index);
+/** front_remove_device() - the one with the highest number; whoever uses it is evicted. */
+void front_remove_device(struct front *f);
+/** front_device_users() - how many clients use it; the process ids of the first @max. */
+uint32_t front_device_users(struct front *f, uint32_t device, uint32_t *pids, uint32_t max);
 /** front_device_mode() - permission bits and group of the node. */
 void front_device_mode(const struct front *f, uint32_t device, uint32_t *ret_mode, gid_t *ret_gid);
 

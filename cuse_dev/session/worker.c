@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -95,12 +96,30 @@ static void worker_reaped(struct worker *w)
 	client_worker_reaped(c);
 }
 
+static void tell(const struct worker *w, enum event_kind kind, const char *text)
+{
+	const struct event e = { .kind = kind,
+				 .pid = w->client->id.tgid,
+				 .uid = w->client->uid,
+				 .device = -1,
+				 .worker = (uint32_t)w->pid };
+
+	event_add(w->front, &e, "%s", text);
+}
+
 static void tell_end(const struct worker *w, const siginfo_t *si)
 {
 	uint32_t tgid = w->client->id.tgid;
+	char text[EVENT_TEXT_BYTES];
 
 	if (w->killed)
 		return;
+	if (si->si_code == CLD_EXITED)
+		snprintf(text, sizeof(text), "code %d", si->si_status);
+	else
+		snprintf(text, sizeof(text), "signal %d (%s)", si->si_status,
+			 strsignal(si->si_status));
+	tell(w, EVENT_WORKER_ENDED, text);
 	if (si->si_code == CLD_EXITED)
 		log_warn("worker %d of process %u ended with code %d; its client sees error 719",
 			 (int)w->pid, tgid, si->si_status);
@@ -330,7 +349,7 @@ static int make_bounce(struct worker *w)
 	return 0;
 }
 
-static size_t fill_init(const struct worker *w, struct wire_init *init, int fds[WIRE_MAX_FDS])
+static size_t fill_init(struct worker *w, struct wire_init *init, int fds[WIRE_MAX_FDS])
 {
 	const struct front *f = w->front;
 	const struct client_share *sh = w->client->share;
@@ -362,6 +381,7 @@ static size_t fill_init(const struct worker *w, struct wire_init *init, int fds[
 		       sizeof(init->device[i].profile));
 		init->device[i].mem_total = f->device[i].total;
 		init->device[i].mem_reserved = f->device[i].reserved;
+		w->generation[i] = f->device[i].generation;
 	}
 	return n;
 }
@@ -450,6 +470,7 @@ int worker_start(struct client *c)
 		return r;
 	}
 	guard_wake(&f->guard);
+	tell(w, EVENT_WORKER_STARTED, "");
 	log_debug("worker %d started for process %u", (int)w->pid, c->id.tgid);
 	return 0;
 

@@ -53,8 +53,9 @@ struct worker {
 	struct outgoing *out, **out_last; /* what the socket did not take yet */
 	int bounce_fd;
 	uint8_t *bounce;
-	uint32_t slots_used; /* bit mask */
-	bool killed;	     /* by us: its end is no news */
+	uint32_t slots_used;		       /* bit mask */
+	uint64_t generation[VGPU_MAX_DEVICES]; /* of the devices it knows, 0: none */
+	bool killed;			       /* by us: its end is no news */
 };
 
 /** worker_start() - for @c, with its pages. */

@@ -18,9 +18,12 @@ ALLOWED = {
     "ioctl": CONTRACT,
     "cuse_dev/base": BASE,
     # front
-    "cuse_dev/main.c": CONTRACT + BASE + PROFILE + ["cuse_dev/door", "cuse_dev/session"],
+    "cuse_dev/main.c": CONTRACT + BASE + PROFILE + ["cuse_dev/control/control.h", "cuse_dev/door",
+                                                    "cuse_dev/session"],
+    "cuse_dev/control": CONTRACT + BASE + PROFILE + ["cuse_dev/control", "cuse_dev/door", "cuse_dev/session"],
     "cuse_dev/door": CONTRACT + BASE + ["cuse_dev/door", "cuse_dev/session"],
     "cuse_dev/session": CONTRACT + BASE + PROFILE + ["cuse_dev/session"],
+    "cuse_dev/ctl": CONTRACT + ["cuse_dev/control/protocol.h", "cuse_dev/ctl"],
     # worker
     "cuse_dev/worker": CONTRACT + BASE + ["cuse_dev/session/wire.h", "cuse_dev/worker", "cuse_dev/vdev",
                                           "cuse_dev/queue", "cuse_dev/mem", "cuse_dev/backend/backend.h"],

@@ -28,6 +28,11 @@ const char *support_path_worker(void)
 	return known(SUPPORT_WORKER);
 }
 
+const char *support_path_vgpuctl(void)
+{
+	return known(SUPPORT_VGPUCTL);
+}
+
 const char *support_path_libcuda(void)
 {
 	return known(SUPPORT_LIBCUDA);

@@ -6,6 +6,7 @@
  *	client cycle		    context, memory, module, launch, check, and an orderly end
  *	client drop		    the same, but exits without giving anything back
  *	client hold		    does a cycle, prints "holding", keeps everything until it is killed
+ *	client keep BYTES	    takes them too, prints "keeping"; after SIGUSR1 one more launch
  *	client busy SECONDS	    checks results in a loop; prints "busy" first, then count and worst time
  *	client spin		    launches a kernel that never ends, prints "spinning", waits for it
  *	client wild KIND	    kernels that break rules: store, load, trap, misaligned, shared
@@ -17,6 +18,7 @@
  */
 #include <dlfcn.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,6 +245,28 @@ static int cmd_cycle(int orderly, int hold)
 	return 0;
 }
 
+static int cmd_keep(size_t bytes)
+{
+	CUdeviceptr mem;
+	sigset_t set;
+	struct gpu g;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	open_gpu(&g);
+	CALL(cuMemAlloc_v2, &mem, bytes);
+	round_trip(&g, 1);
+	printf("keeping\n");
+	fflush(stdout);
+	sigwait(&set, &sig);
+	round_trip(&g, 2);
+	CALL(cuMemFree_v2, mem);
+	close_gpu(&g);
+	return 0;
+}
+
 static int cmd_busy(double seconds)
 {
 	double end, t, worst = 0;
@@ -335,6 +359,8 @@ static int run(int argc, char **argv)
 		return cmd_cycle(0, 0);
 	if (strcmp(cmd, "hold") == 0)
 		return cmd_cycle(1, 1);
+	if (strcmp(cmd, "keep") == 0 && arg)
+		return cmd_keep(strtoull(arg, NULL, 10));
 	if (strcmp(cmd, "busy") == 0 && arg)
 		return cmd_busy(atof(arg));
 	if (strcmp(cmd, "spin") == 0)

@@ -147,7 +147,7 @@ TEST(Pages, RefusesAHole)
 
 TEST(Pages, RefusesItsOwnStack)
 {
-	char here;
+	char here = 0;
 	int fd = -1;
 
 	EXPECT_EQ(link_pages_share(at(&here) & ~(page - 1), page, &fd), -ENOTSUP);

@@ -252,6 +252,8 @@ void run(PtxCase *c, std::string rest)
 			c->sized = true;
 		} else if (key == "grid") {
 			dims(v, c->grid);
+		} else if (key == "cluster") {
+			dims(v, c->cluster);
 		} else if (key == "shared") {
 			c->shared = (uint32_t)strtoul(v.c_str(), nullptr, 0);
 		} else if (key == "stack") {

@@ -33,7 +33,7 @@ struct PtxBuffer {
 struct PtxCase {
 	std::string file, name;
 	int line = 0; /* where it begins in the file */
-	uint32_t block[3] = { 32, 1, 1 }, grid[3] = { 1, 1, 1 };
+	uint32_t block[3] = { 32, 1, 1 }, grid[3] = { 1, 1, 1 }, cluster[3] = { 1, 1, 1 };
 	bool sized = false; /* a body: run: gave the block */
 	uint32_t shared = 0, stack = 4096;
 	bool cooperative = false;

@@ -369,7 +369,7 @@ private:
 		memcpy(l.block, c.block, sizeof(l.block));
 		l.block[0] = block;
 		l.grid[0] = blocks(block);
-		l.cluster[0] = l.cluster[1] = l.cluster[2] = 1;
+		memcpy(l.cluster, c.cluster, sizeof(l.cluster));
 		l.dynamic_shared = c.shared;
 		l.cooperative = c.cooperative;
 		l.params = params.data();

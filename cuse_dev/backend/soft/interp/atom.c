@@ -2,11 +2,12 @@
 /*
  * atom.c - atom and red (PTX ISA 9.7.13.5, .6), lane by lane in ascending order.
  *
- * Global memory is shared with other CPU threads: real atomics. Shared memory belongs to a block
+ * Global memory is shared with other CPU threads: real atomics. Shared memory belongs to a cluster
  * and so to one thread: plain reads and writes are atomic enough.
  */
 #include <string.h>
 
+#include "cuse_dev/backend/soft/interp/async.h"
 #include "cuse_dev/backend/soft/interp/code.h"
 #include "cuse_dev/backend/soft/rt/num.h"
 
@@ -139,6 +140,21 @@ static uint64_t apply(uint8_t sub, uint8_t type, bool flush, uint64_t old, uint6
 ATOMIC(uint16_t, atomic_16)
 ATOMIC(uint32_t, atomic_32)
 ATOMIC(uint64_t, atomic_64)
+
+void interp_atomic(void *at, const struct ir_inst *ir, bool plain, uint64_t b)
+{
+	switch (ir_type_bits(ir->type)) {
+	case 16:
+		atomic_16(at, ir, plain, b, 0);
+		break;
+	case 32:
+		atomic_32(at, ir, plain, b, 0);
+		break;
+	default:
+		atomic_64(at, ir, plain, b, 0);
+		break;
+	}
+}
 
 static u128 atomic_128(u128 *p, const struct ir_inst *ir, bool plain, u128 b, u128 c)
 {

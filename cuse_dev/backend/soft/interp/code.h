@@ -154,6 +154,7 @@ struct interp_warp {
 	uint32_t sync_ok; /* lanes whose partners have all come: they pass their next sync */
 	enum simt_stop stop;
 	const struct interp_inst *cur; /* of the last memory access, for faults */
+	uint32_t cur_lane;	       /* where cur goes lane by lane */
 	struct interp_frame *frame;
 
 	int32_t budget;	    /* back edges until a look around */
@@ -259,6 +260,9 @@ const struct interp_inst *interp_op_bar(struct interp_warp *w, const struct inte
 const struct interp_inst *interp_op_builtin(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_warp(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_switch(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_async(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_cluster_wait(struct interp_warp *w,
+						 const struct interp_inst *in);
 
 /** interp_put() - write one lane of a register; bits 1: predicate. */
 static inline void interp_put(struct interp_warp *w, int32_t off, uint32_t bits, uint32_t lane,

@@ -1158,7 +1158,8 @@ static void decode_stopping(struct dec *d)
 		if (in->op == IR_OP_CALL || in->op == IR_OP_CALL_INDIRECT) {
 			decode_call(d, after);
 		} else {
-			p = emit_ext(d, interp_op_bar);
+			p = emit_ext(d,
+				     in->op == IR_OP_BAR ? interp_op_bar : interp_op_cluster_wait);
 			if (p)
 				p->seg = after;
 		}
@@ -1170,6 +1171,17 @@ static void decode_stopping(struct dec *d)
 			p->seg = after;
 	}
 	place_seg(d, after);
+}
+
+/* imm: which of the sources that may be absent are there, as bits 1, 2, 4. */
+static void decode_async(struct dec *d, uint32_t a, uint32_t b, uint32_t c)
+{
+	const uint32_t maybe[] = { a, b, c };
+	struct interp_inst *p = emit_ext(d, interp_op_async);
+
+	for (uint32_t i = 0; p && i < 3; i++)
+		if (maybe[i] < d->in->ns && src(d, maybe[i])->kind != IR_OPND_NONE)
+			p->imm |= 1u << i;
 }
 
 static void decode_plain(struct dec *d)
@@ -1216,6 +1228,20 @@ static void decode_plain(struct dec *d)
 		return;
 	case IR_OP_FENCE:
 		emit(d, interp_op_fence);
+		return;
+	case IR_OP_CP_ASYNC:
+		decode_async(d, 5, 6, 8);
+		return;
+	case IR_OP_CP_BULK:
+	case IR_OP_RED_BULK:
+		decode_async(d, 5, 7, 8);
+		return;
+	case IR_OP_MBAR:
+	case IR_OP_FILL_BULK:
+	case IR_OP_MAPA:
+	case IR_OP_CTARANK:
+	case IR_OP_TRY_CANCEL:
+		emit_ext(d, interp_op_async);
 		return;
 	case IR_OP_PREFETCH:
 	case IR_OP_PMEVENT:

@@ -38,6 +38,18 @@ static uint8_t *window_ptr(const struct interp_warp *w, uint64_t va, uint64_t by
 	return NULL;
 }
 
+/* Of this block, or with a tag of another one of the cluster. */
+static uint8_t *shared_ptr(const struct interp_warp *w, uint64_t va, uint64_t bytes)
+{
+	const struct simt_block *b = w->base.block;
+	uint64_t tag = va >> IR_CLUSTER_SHIFT, size = w->base.grid->shared_bytes;
+
+	if (tag)
+		b = simt_cluster_peer(b, tag - 1);
+	va &= (1ull << IR_CLUSTER_SHIFT) - 1;
+	return b && va <= size && bytes <= size - va ? b->shared + va : NULL;
+}
+
 static uint8_t *space_ptr(struct interp_warp *w, uint8_t space, uint32_t lane, uint64_t va,
 			  uint64_t bytes)
 {
@@ -47,9 +59,7 @@ static uint8_t *space_ptr(struct interp_warp *w, uint8_t space, uint32_t lane, u
 
 	switch (space) {
 	case IR_SPACE_SHARED:
-		base = w->base.block->shared;
-		size = g->shared_bytes;
-		break;
+		return shared_ptr(w, va, bytes);
 	case IR_SPACE_FRAME:
 		va += w->frame->base;
 		/* fall through */

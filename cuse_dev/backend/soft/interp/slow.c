@@ -61,21 +61,13 @@ static uint64_t clock_of(const struct interp_warp *w)
 	return (uint64_t)t.tv_sec * khz * 1000u + (uint64_t)t.tv_nsec * khz / 1000000u;
 }
 
-/* Clusters of one block each unless the launch says otherwise. */
-static uint32_t cluster_of(const struct interp_warp *w, uint32_t i)
-{
-	uint32_t n = w->base.grid->launch->cluster[i];
-
-	return n ? n : 1;
-}
-
 static uint64_t cluster_value(const struct interp_warp *w, enum ir_sreg s)
 {
 	const uint32_t *grid = w->base.grid->launch->grid, *cta = w->base.block->ctaid;
 	uint32_t n[3], at[3];
 
 	for (uint32_t i = 0; i < 3; i++) {
-		n[i] = cluster_of(w, i);
+		n[i] = w->base.grid->cluster[i];
 		at[i] = cta[i] % n[i];
 	}
 	switch (s) {
@@ -347,9 +339,12 @@ static void do_isspacep(struct interp_warp *w, const struct interp_ext *x)
 		uint32_t lane = (uint32_t)__builtin_ctz(m);
 		uint64_t va = interp_value(w, &x->opnd[1], lane);
 		bool any = va - IR_SHARED_APERTURE < 3 * IR_APERTURE_BYTES;
+		uint64_t tag = (va - base) >> IR_CLUSTER_SHIFT;
+		bool mine = x->ir.space != IR_SPACE_SHARED || x->ir.sub || !tag ||
+			    tag - 1 == w->base.block->rank;
 
 		interp_put(w, x->opnd[0].off, 1, lane,
-			   base				   ? va - base < IR_APERTURE_BYTES
+			   base				   ? va - base < IR_APERTURE_BYTES && mine
 			   : x->ir.space == IR_SPACE_CONST ? 0
 							   : !any,
 			   0);
@@ -398,7 +393,8 @@ const struct interp_inst *interp_op_misc(struct interp_warp *w, const struct int
 			nanosleep(&t, NULL);
 		return in + 1;
 	case IR_OP_CLUSTER_ARRIVE:
-		return in + 1; /* counted by the wait that follows */
+		simt_cluster_arrive(&w->base, w->mask);
+		return in + 1;
 	case IR_OP_TRAP:
 		return interp_fault(w, in, 719, __builtin_ctz(w->mask), 0, "trap");
 	case IR_OP_BRKPT:

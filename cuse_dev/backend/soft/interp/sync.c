@@ -50,30 +50,40 @@ const struct interp_inst *interp_op_bar(struct interp_warp *w, const struct inte
 {
 	const struct interp_ext *x = in->ext;
 	const struct interp_opnd *o = x->opnd + x->ir.nd;
-	uint32_t lane = (uint32_t)__builtin_ctz(w->mask), id = SIMT_BAR_CLUSTER, count = 0,
-		 preds = 0;
-	bool wait = true;
+	uint32_t lane = (uint32_t)__builtin_ctz(w->mask), id, count = 0, preds = 0;
+	bool wait;
 
-	if (x->ir.op == IR_OP_BAR) {
-		id = (uint32_t)interp_value(w, &o[0], lane);
-		if (id >= SIMT_BAR_CLUSTER)
-			return interp_fault(w, in, 715, (int)lane, 0, "no barrier %u", id);
-		for (uint32_t m = w->mask; m; m &= m - 1)
-			if (interp_value(w, &o[0], (uint32_t)__builtin_ctz(m)) != id)
-				return interp_fault(w, in, 715, __builtin_ctz(m), 0,
-						    "threads of a warp at different barriers");
-		if (x->ir.ns > 1)
-			count = (uint32_t)interp_value(w, &o[1], lane);
-		if (x->ir.ns > 2)
-			preds = pred_lanes(w, &o[2]);
-		wait = x->ir.sub != IR_BAR_ARRIVE;
-		if (count % SIMT_LANES)
-			return interp_fault(w, in, 715, (int)lane, 0,
-					    "barrier for %u threads, which is no multiple of 32",
-					    count);
-	}
+	id = (uint32_t)interp_value(w, &o[0], lane);
+	if (id >= SIMT_BAR_CLUSTER)
+		return interp_fault(w, in, 715, (int)lane, 0, "no barrier %u", id);
+	for (uint32_t m = w->mask; m; m &= m - 1)
+		if (interp_value(w, &o[0], (uint32_t)__builtin_ctz(m)) != id)
+			return interp_fault(w, in, 715, __builtin_ctz(m), 0,
+					    "threads of a warp at different barriers");
+	if (x->ir.ns > 1)
+		count = (uint32_t)interp_value(w, &o[1], lane);
+	if (x->ir.ns > 2)
+		preds = pred_lanes(w, &o[2]);
+	wait = x->ir.sub != IR_BAR_ARRIVE;
+	if (count % SIMT_LANES)
+		return interp_fault(w, in, 715, (int)lane, 0,
+				    "barrier for %u threads, which is no multiple of 32", count);
 	simt_barrier_arrive(&w->base, id, count, w->mask, wait, preds);
 	return wait ? interp_block(w, in, WAIT_BAR, id) : in + 1;
+}
+
+const struct interp_inst *interp_op_cluster_wait(struct interp_warp *w,
+						 const struct interp_inst *in)
+{
+	uint32_t pass = simt_cluster_wait(&w->base, w->mask);
+
+	if (pass == w->mask)
+		return in + 1;
+	if (pass)
+		interp_wait(w, w->frame, in->seg, pass);
+	w->mask &= ~pass;
+	w->full = false;
+	return interp_block(w, in, WAIT_BAR, SIMT_BAR_CLUSTER);
 }
 
 /* ---- across the lanes ------------------------------------------------------------------------ */

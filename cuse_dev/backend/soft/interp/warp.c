@@ -683,7 +683,9 @@ static void report_trap(struct interp_warp *w)
 	uint64_t at = w->trap.address, va = at;
 	int lane = -1;
 
-	for (uint32_t m = w->mask; in && m; m &= m - 1) {
+	if (in && !in->n)
+		lane = (int)w->cur_lane;
+	for (uint32_t m = w->mask; in && in->n && m; m &= m - 1) {
 		uint64_t a = interp_lane_address(w, in, (uint32_t)__builtin_ctz(m));
 
 		if (at - a < (uint64_t)in->n * in->bytes) {

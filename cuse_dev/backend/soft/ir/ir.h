@@ -16,6 +16,7 @@
  *   generic   window addresses as they are; shared, local and param memory through the apertures
  *   shared    0 .. shared_bytes + dynamic - 1 of the block; dynamic shared starts at the static size
  *             rounded up to 16 (ir_unit.shared_bytes is already rounded)
+ *             (1 + r) << IR_CLUSTER_SHIFT + x is place x in block r of the cluster, this one included
  *   local     0 .. stack_bytes - 1 of the thread; frames of functions lie in it
  *   param     0 .. param_bytes - 1 of the launch
  *   global, const   window addresses (.const variables lie in device memory)
@@ -36,6 +37,10 @@ struct base_arena;
 #define IR_LOCAL_APERTURE  0x0000080100000000ull
 #define IR_PARAM_APERTURE  0x0000080200000000ull
 #define IR_CODE_BASE	   0x0000080300000000ull
+#define IR_CLUSTER_SHIFT   24u
+
+/* The second source of an address of an asynchronous operation: its space and an offset. */
+#define IR_AT(space, offset) ((uint64_t)(space) << 32 | (uint32_t)(offset))
 
 /*
  * Types.   X(NAME, text, bits, class)   class: P predicate, U unsigned/bits, S signed, F float
@@ -154,6 +159,59 @@ enum ir_scope { IR_SCOPE_CTA, IR_SCOPE_CLUSTER, IR_SCOPE_GPU, IR_SCOPE_SYS };
 enum ir_vote { IR_VOTE_ALL, IR_VOTE_ANY, IR_VOTE_UNI, IR_VOTE_BALLOT };
 enum ir_shfl { IR_SHFL_UP, IR_SHFL_DOWN, IR_SHFL_BFLY, IR_SHFL_IDX };
 enum ir_bar { IR_BAR_SYNC, IR_BAR_ARRIVE, IR_BAR_RED_POPC, IR_BAR_RED_AND, IR_BAR_RED_OR };
+/* MBAR. [m] is the barrier, see ir_op.def. */
+enum ir_mbar {
+	IR_MBAR_INIT,	     /* [m] count */
+	IR_MBAR_INVAL,	     /* [m] */
+	IR_MBAR_EXPECT_TX,   /* [m] bytes */
+	IR_MBAR_COMPLETE_TX, /* [m] bytes */
+	IR_MBAR_ARRIVE,	     /* d u64 state|none = [m] count, bytes expected before|0 */
+	IR_MBAR_ARRIVE_DROP, /* the same */
+	IR_MBAR_TEST,	     /* d pred = [m] u64 state */
+	IR_MBAR_TRY,	     /* the same; the warp gives others a turn when it must wait */
+	IR_MBAR_TEST_PARITY, /* d pred = [m] u32 parity */
+	IR_MBAR_TRY_PARITY,
+	IR_MBAR_PENDING, /* d u32 = u64 state */
+};
+
+/* CP_TENSOR: from global to shared memory, back, into global memory with an operation, nowhere. */
+enum ir_tensor { IR_TENSOR_LOAD, IR_TENSOR_STORE, IR_TENSOR_RED, IR_TENSOR_PREFETCH };
+
+enum ir_tensor_mode {
+	IR_TENSOR_TILE,
+	IR_TENSOR_TILE4, /* tile::gather4, tile::scatter4: 5 coordinates for 2 dimensions */
+	IR_TENSOR_IM2COL,
+	IR_TENSOR_IM2COL_W,
+	IR_TENSOR_IM2COL_W_128,
+};
+
+/*
+ * CP_TENSOR.offset: mode, coordinates, im2col offsets, enum ir_atom of RED.
+ * Sources: [map], the coordinates, [shared] (not PREFETCH), LOAD: [mbar], the im2col offsets (LOAD and
+ * PREFETCH), LOAD: block mask|none.
+ */
+#define IR_TENSOR(mode, coords, offsets, atom)                                                     \
+	((int64_t)((mode) | (coords) << 8 | (offsets) << 16 | (uint32_t)(atom) << 24))
+#define IR_TENSOR_MODE(offset)	  ((uint32_t)(offset)&0xff)
+#define IR_TENSOR_COORDS(offset)  ((uint32_t)(offset) >> 8 & 0xff)
+#define IR_TENSOR_OFFSETS(offset) ((uint32_t)(offset) >> 16 & 0xff)
+#define IR_TENSOR_ATOM(offset)	  ((uint32_t)(offset) >> 24 & 0xff)
+
+/* TENSORMAP: the field that is replaced. */
+enum ir_tensormap {
+	IR_TENSORMAP_ADDRESS,
+	IR_TENSORMAP_RANK,
+	IR_TENSORMAP_BOX_DIM,
+	IR_TENSORMAP_GLOBAL_DIM,
+	IR_TENSORMAP_GLOBAL_STRIDE,
+	IR_TENSORMAP_ELEMENT_STRIDE,
+	IR_TENSORMAP_ELEMTYPE,
+	IR_TENSORMAP_INTERLEAVE,
+	IR_TENSORMAP_SWIZZLE,
+	IR_TENSORMAP_FILL,
+	IR_TENSORMAP_ATOMICITY,
+};
+
 enum ir_prmt {
 	IR_PRMT_DEFAULT,
 	IR_PRMT_F4E,

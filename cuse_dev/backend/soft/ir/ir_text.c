@@ -41,6 +41,14 @@ static const char *const atoms[] = { "add",  "min", "max", "and", "or", "xor",
 static const char *const votes[] = { "all", "any", "uni", "ballot", NULL };
 static const char *const shfls[] = { "up", "down", "bfly", "idx", NULL };
 static const char *const bars[] = { "sync", "arrive", "red.popc", "red.and", "red.or", NULL };
+static const char *const mbars[] = { "init",	    "inval",	   "expect_tx", "complete_tx",
+				     "arrive",	    "arrive_drop", "test",	"try",
+				     "test.parity", "try.parity",  "pending",	NULL };
+static const char *const tensors[] = { "load", "store", "red", "prefetch", NULL };
+static const char *const tensormaps[] = { "address",	"rank",		 "box_dim",
+					  "global_dim", "global_stride", "element_stride",
+					  "elemtype",	"interleave",	 "swizzle",
+					  "fill",	"atomicity",	 NULL };
 static const char *const prmts[] = { "default", "f4e", "b4e", "rc8", "ecl", "ecr", "rc16", NULL };
 
 #define ENUM_FIELDS(X)                                                                             \
@@ -67,6 +75,14 @@ static const char *const *sub_names(uint16_t op)
 		return bars;
 	case IR_OP_PRMT:
 		return prmts;
+	case IR_OP_RED_BULK:
+		return atoms;
+	case IR_OP_MBAR:
+		return mbars;
+	case IR_OP_CP_TENSOR:
+		return tensors;
+	case IR_OP_TENSORMAP:
+		return tensormaps;
 	default:
 		return NULL;
 	}

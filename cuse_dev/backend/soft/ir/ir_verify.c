@@ -104,6 +104,12 @@ static uint32_t want_result(const struct ir_inst *in, uint32_t i)
 	case IR_OP_STACKSAVE:
 	case IR_OP_UNSUPPORTED:
 		return ANY_WIDTH;
+	case IR_OP_MBAR:
+		return in->sub >= IR_MBAR_TEST && in->sub <= IR_MBAR_TRY_PARITY ? 1
+		       : in->sub == IR_MBAR_PENDING				? 32
+										: 64;
+	case IR_OP_CTARANK:
+		return 32;
 	default:
 		return t;
 	}
@@ -178,7 +184,19 @@ static uint32_t want_source(const struct ir_inst *in, uint32_t i)
 	case IR_OP_STACKRESTORE:
 	case IR_OP_CALL_INDIRECT:
 	case IR_OP_UNSUPPORTED:
+	case IR_OP_MBAR:
+	case IR_OP_CP_BULK:
+	case IR_OP_RED_BULK:
+	case IR_OP_FILL_BULK:
+	case IR_OP_CP_TENSOR:
+	case IR_OP_TENSORMAP:
+	case IR_OP_TRY_CANCEL:
+	case IR_OP_CTARANK:
 		return ANY_WIDTH;
+	case IR_OP_CP_ASYNC:
+		return i == 6 ? 1 : i == 5 ? 32 : ANY_WIDTH;
+	case IR_OP_MAPA:
+		return i == 1 ? 32 : t;
 	default:
 		return t;
 	}
@@ -216,6 +234,15 @@ static bool may_be_none(const struct ir_inst *in, uint32_t i)
 	case IR_OP_REDUX:
 	case IR_OP_BAR:
 		return i == 1;
+	case IR_OP_CP_ASYNC:
+	case IR_OP_CP_BULK:
+		return i >= 5;
+	case IR_OP_RED_BULK:
+		return i >= 5;
+	case IR_OP_CP_TENSOR: /* the block mask */
+		return i + 1u == in->ns;
+	case IR_OP_TENSORMAP:
+		return i == 2;
 	case IR_OP_UNSUPPORTED:
 		return true;
 	default:
@@ -255,6 +282,38 @@ static int check_call(struct verify *v)
 		return bad(v, "%s wants %u arguments and %u results", f->name ? f->name : "callee",
 			   f->nparams, f->nrets);
 	return 0;
+}
+
+/* How many sources and results the forms of MBAR have. */
+static int check_mbar(struct verify *v)
+{
+	static const uint8_t ns[] = {
+		[IR_MBAR_INIT] = 3,	   [IR_MBAR_INVAL] = 2,	  [IR_MBAR_EXPECT_TX] = 3,
+		[IR_MBAR_COMPLETE_TX] = 3, [IR_MBAR_ARRIVE] = 4,  [IR_MBAR_ARRIVE_DROP] = 4,
+		[IR_MBAR_TEST] = 3,	   [IR_MBAR_TRY] = 3,	  [IR_MBAR_TEST_PARITY] = 3,
+		[IR_MBAR_TRY_PARITY] = 3,  [IR_MBAR_PENDING] = 1,
+	};
+	const struct ir_inst *in = v->in;
+
+	if (in->sub >= sizeof(ns))
+		return bad(v, "no such form");
+	if (in->ns != ns[in->sub] || in->nd != (in->sub >= IR_MBAR_ARRIVE))
+		return bad(v, "%u results and %u sources are wrong", in->nd, in->ns);
+	return 0;
+}
+
+static int check_tensor(struct verify *v)
+{
+	const struct ir_inst *in = v->in;
+	uint32_t mode = IR_TENSOR_MODE(in->offset), n = IR_TENSOR_COORDS(in->offset),
+		 offsets = IR_TENSOR_OFFSETS(in->offset), want = 2 + n + offsets;
+
+	if (in->sub > IR_TENSOR_PREFETCH || mode > IR_TENSOR_IM2COL_W_128 || n < 1 || n > 5 ||
+	    offsets > 3 || IR_TENSOR_ATOM(in->offset) > IR_ATOM_DEC)
+		return bad(v, "no such form");
+	want += in->sub != IR_TENSOR_PREFETCH ? 2 : 0;
+	want += in->sub == IR_TENSOR_LOAD ? 3 : 0;
+	return in->ns == want ? 0 : bad(v, "%u sources, %u wanted", in->ns, want);
 }
 
 static int check_inst(struct verify *v)
@@ -312,6 +371,12 @@ static int check_inst(struct verify *v)
 	case IR_OP_CALL_INDIRECT:
 	case IR_OP_CALL_BUILTIN:
 		return check_call(v);
+	case IR_OP_MBAR:
+		return check_mbar(v);
+	case IR_OP_CP_TENSOR:
+		return check_tensor(v);
+	case IR_OP_TENSORMAP:
+		return in->sub <= IR_TENSORMAP_ATOMICITY ? 0 : bad(v, "no such field");
 	default:
 		break;
 	}

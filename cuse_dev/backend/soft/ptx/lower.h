@@ -154,6 +154,22 @@ bool ptx_lo_address(struct ptx_lower *l, const struct ptx_opnd *mem, bool has_sp
 bool ptx_lo_var(struct ptx_lower *l, struct ptx_var *v, const struct ptx_opnd *at,
 		uint8_t *ret_space, struct ir_operand *ret_imm);
 
+/* ---- lower_async.c, lower_tma.c -------------------------------------------------------------- */
+
+/** ptx_lo_place() - an address of an asynchronous operation: two sources, see IR_AT(). */
+bool ptx_lo_place(struct ptx_lower *l, const struct ptx_opnd *o, bool has_space, uint8_t space,
+		  struct ir_operand ret[2]);
+/** ptx_lo_policy() - check an operand that is a cache policy, if it is there. */
+void ptx_lo_policy(struct ptx_lower *l, uint32_t opnd);
+/** ptx_lo_cache_hint() - take all cache modifiers; true: a policy stands among the operands. */
+bool ptx_lo_cache_hint(struct ptx_lower *l);
+bool ptx_lo_reduction(struct ptx_lower *l, uint8_t *ret_sub);
+/** ptx_lo_complete_tx() - tell @mbar that @bytes have come. */
+void ptx_lo_complete_tx(struct ptx_lower *l, const struct ptx_opnd *mbar, uint32_t bytes);
+void ptx_lo_st_bulk(struct ptx_lower *l);
+void ptx_lo_cluster_barrier(struct ptx_lower *l);
+void ptx_lo_tensor_copy(struct ptx_lower *l, bool reduce);
+
 /* ---- lower.c --------------------------------------------------------------------------------- */
 
 void ptx_lo_block_begin(struct ptx_lower *l);

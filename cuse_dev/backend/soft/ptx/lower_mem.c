@@ -104,11 +104,14 @@ void ptx_lower_st(struct ptx_lower *l, enum ir_op op)
 	struct ptx_lo_addr at;
 	struct access a;
 	struct ir_inst *i;
+	bool told;
 
-	if (ptx_lo_mod(l, PTX_MOD_ASYNC) || ptx_lo_mod(l, PTX_MOD_BULK)) {
-		ptx_lo_refuse(l);
+	if (ptx_lo_mod(l, PTX_MOD_BULK)) {
+		ptx_lo_st_bulk(l);
 		return;
 	}
+	ptx_lo_mod(l, PTX_MOD_ASYNC); /* done at once */
+	told = ptx_lo_mod(l, PTX_MOD_MBARRIER_BYTES);
 	if (!ptx_lo_count(l, 2, 3) || !take_access(l, &a, IR_SEM_WEAK) ||
 	    !vector_parts(l, ptx_lo_opnd(l, 1), &a, &parts) ||
 	    !ptx_lo_address(l, ptx_lo_opnd(l, 0), a.has_space, a.space, &at))
@@ -121,6 +124,8 @@ void ptx_lower_st(struct ptx_lower *l, enum ir_op op)
 	i->offset = at.offset;
 	i->sem = a.sem;
 	i->scope = a.scope;
+	if (told && ptx_lo_count(l, 3, 3))
+		ptx_lo_complete_tx(l, ptx_lo_opnd(l, 2), a.vec * ptx_lo_bits(a.type) / 8);
 }
 
 static bool take_atom(struct ptx_lower *l, uint8_t *ret_sub)
@@ -153,12 +158,12 @@ void ptx_lower_atom(struct ptx_lower *l, enum ir_op op)
 	struct ptx_lo_addr at;
 	struct access a;
 	struct ir_inst *i;
+	bool told;
 	uint8_t sub;
 
-	if (ptx_lo_mod(l, PTX_MOD_ASYNC)) {
-		ptx_lo_refuse(l);
-		return;
-	}
+	if (red)
+		ptx_lo_mod(l, PTX_MOD_ASYNC); /* done at once */
+	told = red && ptx_lo_mod(l, PTX_MOD_MBARRIER_BYTES);
 	if (!ptx_lo_count(l, at_arg + 2, at_arg + 4) || !take_atom(l, &sub) ||
 	    !take_access(l, &a, IR_SEM_RELAXED) ||
 	    !ptx_lo_address(l, ptx_lo_opnd(l, at_arg), a.has_space, a.space, &at) ||
@@ -185,6 +190,8 @@ void ptx_lower_atom(struct ptx_lower *l, enum ir_op op)
 	i->offset = at.offset;
 	i->sem = a.sem;
 	i->scope = a.scope;
+	if (told && ptx_lo_count(l, 3, 3))
+		ptx_lo_complete_tx(l, ptx_lo_opnd(l, 2), ptx_lo_bits(a.type) / 8);
 }
 
 /* fence, membar. What orders the asynchronous proxy is at least as strong as a full fence here. */

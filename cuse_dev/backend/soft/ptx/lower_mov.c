@@ -270,10 +270,14 @@ void ptx_lower_isspacep(struct ptx_lower *l, enum ir_op op)
 	struct ir_operand s;
 	struct ir_inst *i;
 	uint8_t space;
+	bool cluster;
 
 	if (!ptx_lo_count(l, 2, 2))
 		return;
-	if (!ptx_lo_kind(l, PTX_KIND_SPACE, &space)) {
+	cluster = ptx_lo_mod(l, PTX_MOD_SHARED_CLUSTER);
+	if (cluster) {
+		space = IR_SPACE_SHARED;
+	} else if (!ptx_lo_kind(l, PTX_KIND_SPACE, &space)) {
 		ptx_lo_fail(l, "the state space is missing");
 		return;
 	}
@@ -281,4 +285,5 @@ void ptx_lower_isspacep(struct ptx_lower *l, enum ir_op op)
 	i = ptx_lo_emit1(l, IR_OP_ISSPACEP, IR_U64, ptx_lo_dst(l, ptx_lo_opnd(l, 0), IR_PRED), 1,
 			 &s);
 	i->space = space;
+	i->sub = cluster;
 }

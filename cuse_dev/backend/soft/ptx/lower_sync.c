@@ -172,7 +172,7 @@ void ptx_lower_bar(struct ptx_lower *l, enum ir_op op)
 	ptx_lo_mod(l, PTX_MOD_ALIGNED);
 	ptx_lo_kind(l, PTX_KIND_SCOPE, &scope);
 	if (scope == IR_SCOPE_CLUSTER) {
-		ptx_lo_refuse(l);
+		ptx_lo_cluster_barrier(l);
 		return;
 	}
 	if (ptx_lo_mod(l, PTX_MOD_WARP)) {

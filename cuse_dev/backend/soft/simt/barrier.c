@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * barrier.c - bar.sync, bar.arrive and bar.red of one block (PTX ISA 9.7.13.1).
+ * barrier.c - bar.sync, bar.arrive and bar.red of one block (PTX ISA 9.7.13.1), barrier.cluster.
  *
  * Lanes arrive one by one or in groups. A barrier without a count completes when every lane that
  * has not ended is there. With a count, a warp whose living lanes are all there counts as 32, as on
- * hardware, else each lane counts as one. A block runs on one CPU thread, so there are no locks.
+ * hardware, else each lane counts as one. A cluster runs on one CPU thread, so there are no locks.
+ *
+ * The barrier of a cluster is split: a lane arrives, later it waits. What it waits for is the phase in
+ * which it has arrived, so a lane whose phase is complete by then passes.
  */
 #include <string.h>
 
@@ -63,13 +66,68 @@ void simt_barrier_arrive(struct simt_warp *w, uint32_t id, uint32_t count, uint3
 		complete(b, id);
 }
 
+/* ---- of the cluster ------------------------------------------------------------------------- */
+
+static void cluster_complete(struct simt_block *leader)
+{
+	for (uint32_t k = 0; k < leader->npeers; k++) {
+		struct simt_block *b = leader->peers[k];
+
+		for (uint32_t i = 0; i < b->nwarps; i++) {
+			struct simt_warp *w = b->warps[i];
+
+			if (!w)
+				continue;
+			w->released |= w->cluster_waiting;
+			w->cluster_passed |= w->cluster_arrived & ~w->cluster_waiting;
+			w->cluster_arrived = 0;
+			w->cluster_waiting = 0;
+		}
+	}
+	leader->cluster_arrived = 0;
+}
+
+void simt_cluster_arrive(struct simt_warp *w, uint32_t lanes)
+{
+	struct simt_block *leader = w->block->leader;
+
+	lanes &= ~w->cluster_arrived;
+	w->cluster_arrived |= lanes;
+	leader->cluster_arrived += (uint32_t)__builtin_popcount(lanes);
+	if (leader->cluster_arrived >= leader->cluster_live)
+		cluster_complete(leader);
+}
+
+uint32_t simt_cluster_wait(struct simt_warp *w, uint32_t lanes)
+{
+	uint32_t pass = lanes & w->cluster_passed;
+
+	w->cluster_passed &= ~pass;
+	w->cluster_waiting |= lanes & ~pass;
+	return pass;
+}
+
+/* Lanes that end do not count any more, whether they had come or not. */
+static void cluster_exit(struct simt_warp *w, uint32_t lanes)
+{
+	struct simt_block *leader = w->block->leader;
+
+	leader->cluster_live -= (uint32_t)__builtin_popcount(lanes);
+	leader->cluster_arrived -= (uint32_t)__builtin_popcount(lanes & w->cluster_arrived);
+	w->cluster_arrived &= ~lanes;
+	if (leader->cluster_arrived && leader->cluster_arrived >= leader->cluster_live)
+		cluster_complete(leader);
+}
+
 void simt_barrier_exit(struct simt_warp *w, uint32_t lanes)
 {
 	struct simt_block *b = w->block;
 	uint32_t bars = b->used_bars;
 
-	b->live -= (uint32_t)__builtin_popcount(lanes & ~w->exited);
+	lanes &= ~w->exited;
+	b->live -= (uint32_t)__builtin_popcount(lanes);
 	w->exited |= lanes;
+	cluster_exit(w, lanes);
 	while (bars) {
 		uint32_t id = (uint32_t)__builtin_ctz(bars);
 

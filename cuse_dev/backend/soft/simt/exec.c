@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exec.c - run blocks on one CPU thread.
+ * exec.c - run clusters of blocks on one CPU thread.
  *
- * A block runs until all its warps have ended. When nothing in it moves except spinning warps, the
- * thread starts or resumes other blocks, so that blocks may wait for each other through memory:
+ * A cluster runs until all its warps have ended, one block after the other as far as each gets. When
+ * nothing in it moves except spinning warps, the thread starts or resumes others, so that blocks may wait for each other through memory:
  * cooperative grids need it, and hand-made grid barriers get it as far as residency goes. Blocks start in order; a block
  * that waits for an earlier one always finds it started.
  */
@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 
 enum warp_state { WARP_NEW, WARP_READY, WARP_BLOCKED, WARP_ENDED };
-enum block_stop { BLOCK_DONE, BLOCK_YIELD, BLOCK_STOP };
+enum block_stop { BLOCK_DONE, BLOCK_YIELD, BLOCK_WAIT, BLOCK_STOP };
 
 #define SHARED_ALIGN 1024u /* of dynamic shared memory; more than any program asks for */
 #define SHARED_PAD   64u
@@ -99,6 +99,9 @@ static struct simt_warp *get_warp(struct simt_exec *x, struct simt_block *b, uin
 	w->lanes = left >= SIMT_LANES ? ~0u : (1u << left) - 1;
 	w->exited = 0;
 	w->released = 0;
+	w->cluster_arrived = 0;
+	w->cluster_passed = 0;
+	w->cluster_waiting = 0;
 	if ((b->grid->code->uses_local && warp_local(w, b->grid->local_bytes) < 0) ||
 	    x->tier->warp_start(w, b->grid->code) < 0) {
 		w->next = x->free_warps;
@@ -125,7 +128,39 @@ static void put_block(struct simt_exec *x, struct simt_block *b)
 	x->free_blocks = b;
 }
 
-static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, uint64_t linear)
+/* A cluster with all its blocks. */
+static void put_cluster(struct simt_exec *x, struct simt_block *leader)
+{
+	for (uint32_t i = leader->npeers; i--;)
+		put_block(x, leader->peers[i]);
+}
+
+void simt_cluster_ctaid(const struct simt_grid *g, uint64_t n, uint32_t rank, uint32_t ret_ctaid[3])
+{
+	const uint32_t *c = g->cluster, *dim = g->launch->grid;
+	uint64_t at[3] = { n % (dim[0] / c[0]), n / (dim[0] / c[0]) % (dim[1] / c[1]),
+			   n / (dim[0] / c[0]) / (dim[1] / c[1]) };
+
+	ret_ctaid[0] = (uint32_t)at[0] * c[0] + rank % c[0];
+	ret_ctaid[1] = (uint32_t)at[1] * c[1] + rank / c[0] % c[1];
+	ret_ctaid[2] = (uint32_t)at[2] * c[2] + rank / c[0] / c[1];
+}
+
+bool simt_cluster_cancel(struct simt_grid *g, uint32_t ret_ctaid[3])
+{
+	uint64_t n = __atomic_load_n(&g->next_cluster, __ATOMIC_RELAXED);
+
+	do {
+		if (n >= g->clusters)
+			return false;
+	} while (!__atomic_compare_exchange_n(&g->next_cluster, &n, n + 1, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	simt_cluster_ctaid(g, n, 0, ret_ctaid);
+	return true;
+}
+
+static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, uint64_t cluster,
+				    uint32_t rank)
 {
 	const uint32_t *n = g->launch->block, *dim = g->launch->grid;
 	struct simt_block *b = x->free_blocks;
@@ -151,10 +186,10 @@ static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, ui
 		memset(b->shared, 0, cap);
 	}
 	b->grid = g;
-	b->linear = linear;
-	b->ctaid[0] = (uint32_t)(linear % dim[0]);
-	b->ctaid[1] = (uint32_t)(linear / dim[0] % dim[1]);
-	b->ctaid[2] = (uint32_t)(linear / dim[0] / dim[1]);
+	simt_cluster_ctaid(g, cluster, rank, b->ctaid);
+	b->linear = b->ctaid[0] + dim[0] * (b->ctaid[1] + (uint64_t)dim[1] * b->ctaid[2]);
+	b->leader = b;
+	b->rank = rank;
 	b->nwarps = (threads + SIMT_LANES - 1) / SIMT_LANES;
 	b->live = threads;
 	b->done = 0;
@@ -164,6 +199,31 @@ static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, ui
 	memset(b->state, WARP_NEW, b->nwarps);
 	b->next = NULL;
 	return b;
+}
+
+/* All blocks of cluster @n; the leader. */
+static struct simt_block *get_cluster(struct simt_exec *x, struct simt_grid *g, uint64_t n)
+{
+	struct simt_block *leader = get_block(x, g, n, 0);
+
+	if (!leader)
+		return NULL;
+	leader->peers[0] = leader;
+	leader->npeers = 1;
+	leader->cluster_live = leader->live;
+	leader->cluster_arrived = 0;
+	while (leader->npeers < g->cluster_blocks) {
+		struct simt_block *b = get_block(x, g, n, leader->npeers);
+
+		if (!b) {
+			put_cluster(x, leader);
+			return NULL;
+		}
+		b->leader = leader;
+		leader->peers[leader->npeers++] = b;
+		leader->cluster_live += b->live;
+	}
+	return leader;
 }
 
 /* ---- one block ------------------------------------------------------------------------------ */
@@ -176,18 +236,22 @@ static void out_of_memory(struct simt_grid *g, struct simt_block *b)
 }
 
 /* Warps that have arrived somewhere wait for a lane that cannot come any more. */
-static void deadlock(struct simt_block *b)
+static void deadlock(struct simt_block *leader)
 {
-	for (uint32_t i = 0; i < b->nwarps; i++) {
-		struct simt_warp *w = b->warps[i];
-		uint32_t alive = w ? w->lanes & ~w->exited : 0;
+	for (uint32_t k = 0; k < leader->npeers; k++) {
+		struct simt_block *b = leader->peers[k];
 
-		if (alive) {
-			simt_fault(
-				w, 719, __builtin_ctz(alive), 0, 0,
-				"deadlock: all threads of the block wait at barriers that cannot "
-				"complete");
-			return;
+		for (uint32_t i = 0; i < b->nwarps; i++) {
+			struct simt_warp *w = b->warps[i];
+			uint32_t alive = w ? w->lanes & ~w->exited : 0;
+
+			if (alive) {
+				simt_fault(w, 719, __builtin_ctz(alive), 0, 0,
+					   "deadlock: all threads of the %s wait at barriers that "
+					   "cannot complete",
+					   leader->npeers > 1 ? "cluster" : "block");
+				return;
+			}
 		}
 	}
 }
@@ -227,10 +291,11 @@ static enum block_stop turn(struct simt_exec *x, struct simt_block *b, uint32_t 
 	return BLOCK_DONE;
 }
 
-static enum block_stop run_block(struct simt_exec *x, struct simt_block *b)
+/* *moved is set when anything but spinning happened. */
+static enum block_stop run_block(struct simt_exec *x, struct simt_block *b, bool *moved)
 {
 	for (;;) {
-		bool moved = false, ran = false;
+		bool now = false, ran = false;
 
 		for (uint32_t i = 0; i < b->nwarps; i++) {
 			if (b->state[i] == WARP_ENDED)
@@ -238,32 +303,65 @@ static enum block_stop run_block(struct simt_exec *x, struct simt_block *b)
 			if (b->state[i] == WARP_BLOCKED && !b->warps[i]->released)
 				continue;
 			ran = true;
-			if (turn(x, b, i, &moved) == BLOCK_STOP)
+			if (turn(x, b, i, &now) == BLOCK_STOP)
 				return BLOCK_STOP;
 		}
+		*moved |= now;
 		if (b->done == b->nwarps)
 			return BLOCK_DONE;
 		if (__atomic_load_n(&b->grid->stop, __ATOMIC_RELAXED))
 			return BLOCK_STOP;
-		if (!ran) {
-			deadlock(b);
-			return BLOCK_STOP;
-		}
-		if (!moved)
+		if (!ran)
+			return BLOCK_WAIT;
+		if (!now)
 			return BLOCK_YIELD;
+	}
+}
+
+static enum block_stop run_cluster(struct simt_exec *x, struct simt_block *leader)
+{
+	for (;;) {
+		bool moved = false, spins = false, more = false;
+
+		for (uint32_t i = 0; i < leader->npeers; i++) {
+			struct simt_block *b = leader->peers[i];
+
+			if (b->done == b->nwarps)
+				continue;
+			switch (run_block(x, b, &moved)) {
+			case BLOCK_STOP:
+				return BLOCK_STOP;
+			case BLOCK_YIELD:
+				spins = true;
+				/* fall through */
+			case BLOCK_WAIT:
+				more = true;
+				break;
+			case BLOCK_DONE:
+				break;
+			}
+		}
+		if (!more)
+			return BLOCK_DONE;
+		if (moved && leader->npeers > 1)
+			continue;
+		if (spins)
+			return BLOCK_YIELD;
+		deadlock(leader);
+		return BLOCK_STOP;
 	}
 }
 
 /* ---- many ----------------------------------------------------------------------------------- */
 
-/* The next block of the grid, appended at @tail. */
-static bool start_block(struct simt_exec *x, struct simt_grid *g, struct simt_block **tail)
+/* The next cluster of the grid, appended at @tail. */
+static bool start_cluster(struct simt_exec *x, struct simt_grid *g, struct simt_block **tail)
 {
 	const volatile uint32_t *cancel = g->launch->cancel;
-	uint64_t n = __atomic_fetch_add(&g->next_block, 1, __ATOMIC_RELAXED);
+	uint64_t n = __atomic_fetch_add(&g->next_cluster, 1, __ATOMIC_RELAXED);
 	struct simt_block none = { .grid = g }, *b;
 
-	if (n >= g->blocks)
+	if (n >= g->clusters)
 		return false;
 	if (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED)) {
 		struct simt_warp w = { .grid = g, .block = &none };
@@ -271,7 +369,7 @@ static bool start_block(struct simt_exec *x, struct simt_grid *g, struct simt_bl
 		simt_fault(&w, 719, -1, 0, 0, "cancelled");
 		return false;
 	}
-	b = get_block(x, g, n);
+	b = get_cluster(x, g, n);
 	if (!b) {
 		out_of_memory(g, &none);
 		return false;
@@ -281,14 +379,14 @@ static bool start_block(struct simt_exec *x, struct simt_grid *g, struct simt_bl
 	return true;
 }
 
-/* Live blocks from @p on, once each; returns whether one has ended. */
+/* Live clusters from @p on, once each; returns whether one has ended. */
 static bool pass(struct simt_exec *x, struct simt_block **p, bool *ret_stop)
 {
 	bool ended = false;
 
 	while (*p) {
 		struct simt_block *b = *p;
-		enum block_stop stop = run_block(x, b);
+		enum block_stop stop = run_cluster(x, b);
 
 		if (stop == BLOCK_YIELD) {
 			p = &b->next;
@@ -296,7 +394,7 @@ static bool pass(struct simt_exec *x, struct simt_block **p, bool *ret_stop)
 		}
 		*p = b->next;
 		x->nlive--;
-		put_block(x, b);
+		put_cluster(x, b);
 		ended = true;
 		if (stop == BLOCK_STOP) {
 			*ret_stop = true;
@@ -321,7 +419,7 @@ void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
 			/* Only the new one runs now: the others spin. */
 			while (*p)
 				p = &(*p)->next;
-			more = start_block(x, g, p);
+			more = start_cluster(x, g, p);
 			if (more) {
 				ended = pass(x, p, &stop);
 				continue;
@@ -338,7 +436,7 @@ void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
 		struct simt_block *b = x->live;
 
 		x->live = b->next;
-		put_block(x, b);
+		put_cluster(x, b);
 	}
 	x->nlive = 0;
 }

@@ -80,7 +80,7 @@ static struct job *job_to_help(struct simt_device *d)
 {
 	for (struct job *j = d->jobs; j; j = j->next)
 		if (j->wanted && !__atomic_load_n(&j->grid->stop, __ATOMIC_RELAXED) &&
-		    __atomic_load_n(&j->grid->next_block, __ATOMIC_RELAXED) < j->grid->blocks)
+		    __atomic_load_n(&j->grid->next_cluster, __ATOMIC_RELAXED) < j->grid->clusters)
 			return j;
 	return NULL;
 }
@@ -215,9 +215,9 @@ static uint32_t helpers_for(const struct simt_device *d, const struct simt_grid 
 	uint64_t work = g->blocks * warps * g->code->insts * (g->code->has_loops ? LOOP_WORK : 1);
 	uint64_t most = d->dev.threads - 1;
 
-	if (g->blocks < 2 || work < ALONE_WORK)
+	if (g->clusters < 2 || work < ALONE_WORK)
 		return 0;
-	return (uint32_t)(g->blocks - 1 < most ? g->blocks - 1 : most);
+	return (uint32_t)(g->clusters - 1 < most ? g->clusters - 1 : most);
 }
 
 static uint32_t residency(const struct simt_device *d, const struct backend_launch *l)
@@ -256,6 +256,26 @@ static void run_shared(struct simt_device *d, struct simt_exec *x, struct job *j
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* The shape of the clusters into the grid; false: it does not divide the grid. */
+static bool set_clusters(struct simt_grid *g)
+{
+	uint64_t blocks = 1;
+
+	for (int i = 0; i < 3; i++) {
+		uint32_t n = g->launch->cluster[i] ? g->launch->cluster[i] : 1;
+
+		if (n > SIMT_CLUSTER_MAX || g->launch->grid[i] % n)
+			return false;
+		g->cluster[i] = n;
+		blocks *= n;
+	}
+	if (blocks > SIMT_CLUSTER_MAX)
+		return false;
+	g->cluster_blocks = (uint32_t)blocks;
+	g->clusters = g->blocks / blocks;
+	return true;
+}
+
 uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const char *name,
 		     const struct backend_launch *l, struct backend_fault *ret_fault)
 {
@@ -280,9 +300,9 @@ uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const 
 
 	/* The caller has checked the launch against the kernel; what follows relies on it. */
 	if (!threads || threads > SIMT_LANES * SIMT_MAX_WARPS ||
-	    l->param_bytes < code->param_bytes) {
+	    l->param_bytes < code->param_bytes || !set_clusters(&g)) {
 		snprintf(g.fault.what, sizeof(g.fault.what),
-			 "%.80s: block or parameters do not fit", name ? name : "kernel");
+			 "%.80s: block, cluster or parameters do not fit", name ? name : "kernel");
 		g.fault.error = 1; /* CUDA_ERROR_INVALID_VALUE */
 		if (ret_fault)
 			*ret_fault = g.fault;

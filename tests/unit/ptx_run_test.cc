@@ -289,10 +289,10 @@ TEST(PtxRun, SyntaxErrorsReachTheLog)
 
 TEST(PtxRun, RefusalsNameTheInstruction)
 {
-	Launched r(kernel("griddepcontrol.wait; barrier.cluster.arrive;"));
+	Launched r(kernel("griddepcontrol.wait; tcgen05.wait::ld.sync.aligned;"));
 
 	EXPECT_EQ(801u, r.result);
-	EXPECT_NE(nullptr, strstr(r.log.text, "barrier.cluster.arrive")) << r.log.text;
+	EXPECT_NE(nullptr, strstr(r.log.text, "tcgen05.wait::ld")) << r.log.text;
 }
 
 TEST(PtxRun, UnresolvedFunctionsAreNamed)

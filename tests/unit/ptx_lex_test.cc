@@ -146,13 +146,16 @@ TEST(PtxScan, FindsTheEndAndCountsLines)
 		std::string z = t + std::string(64, '\0');
 		uint32_t line = 1;
 		const char *start = z.data();
-		const char *e = ptx_scan_braces(z.data(), z.data() + t.size(), &line, &start);
+		bool statics = true;
+		const char *e =
+			ptx_scan_braces(z.data(), z.data() + t.size(), &line, &start, &statics);
 
 		ASSERT_NE(nullptr, e) << pad;
 		EXPECT_EQ(std::string(" tail"), std::string(e, (size_t)(z.data() + t.size() - e)))
 			<< pad;
 		EXPECT_EQ(5 + pad, line) << pad;
 		EXPECT_EQ(e - 1, pad ? start : e - 1) << pad;
+		EXPECT_FALSE(statics);
 	}
 }
 
@@ -162,8 +165,43 @@ TEST(PtxScan, NoEndIsNoEnd)
 		std::string z = std::string(t) + std::string(64, '\0');
 		uint32_t line = 1;
 		const char *start = z.data();
+		bool statics;
 
-		EXPECT_EQ(nullptr, ptx_scan_braces(z.data(), z.data() + strlen(t), &line, &start))
+		EXPECT_EQ(nullptr,
+			  ptx_scan_braces(z.data(), z.data() + strlen(t), &line, &start, &statics))
 			<< t;
 	}
+}
+
+TEST(PtxScan, SeesVariablesOfTheModule)
+{
+	const struct {
+		const char *text;
+		bool statics;
+	} rows[] = {
+		{ ".global .u32 x;", true },
+		{ "\t.const .u32 x;", true },
+		{ "ret;.global .u32 x;", true },
+		{ "/**/.const\t.u32 x;", true },
+		{ "ld.global.u32 %r, x;", false },
+		{ "// .global .u32 x;", false },
+		{ "/* .const .u32 x; */", false },
+		{ "\" .global \"", false },
+		{ ".globals x;", false },
+		{ ".callprototype ()_();", false },
+		{ "st.volatile.global.u32 [x], 1;", false },
+	};
+
+	for (const auto &row : rows)
+		for (size_t pad = 0; pad < 40; pad++) {
+			std::string z = "{" + std::string(pad, '\n') + row.text + "\n}";
+			uint32_t line = 1;
+			const char *start = z.c_str();
+			bool statics = !row.statics;
+
+			ASSERT_NE(nullptr, ptx_scan_braces(z.c_str() + 1, z.c_str() + z.size(),
+							   &line, &start, &statics))
+				<< row.text;
+			EXPECT_EQ(row.statics, statics) << row.text << " after " << pad;
+		}
 }

@@ -137,7 +137,8 @@ static int collect_globals(struct backend_module *m)
 	for (size_t i = 0; i < p->nvars; i++) {
 		struct ptx_var *v = p->vars[i];
 
-		if (v->defined && (v->space == PTX_SPACE_GLOBAL || v->space == PTX_SPACE_CONST))
+		if (v->defined && !v->in_body &&
+		    (v->space == PTX_SPACE_GLOBAL || v->space == PTX_SPACE_CONST))
 			m->globals[m->nglobals++] = v;
 	}
 	return 0;

@@ -168,6 +168,45 @@ static bool decl_variable(struct ptx_body_parser *bp, uint8_t space)
 	return !lex->err->code;
 }
 
+/* Globals and constants: the module knows them since it was loaded (inner.c). */
+static bool decl_static(struct ptx_body_parser *bp, uint8_t space)
+{
+	struct ptx_decl d = { .space = space, .vec = 1 };
+	struct ptx_lex *lex = &bp->lex;
+
+	ptx_lex_next(lex);
+	if (!ptx_decl_type(lex, &d))
+		return false;
+	do {
+		struct ptx_scope_entry e = { .name = lex->tok.text, .len = lex->tok.len };
+		struct ptx_var again = { .name = "", .type = d.type };
+		uint64_t dims[8];
+		uint32_t ndims;
+
+		if (lex->tok.kind != PTX_TOK_IDENT) {
+			ptx_lex_fail(lex, "the name of a variable is expected");
+			return false;
+		}
+		e.var = ptx_inner_find(bp->f, e.name);
+		again.name = e.var ? e.var->name : "";
+		ptx_lex_next(lex);
+		if (!ptx_decl_array(lex, &d, &again.size, &again.unsized, dims, &ndims))
+			return false;
+		if (ptx_lex_accept(lex, '=') &&
+		    !ptx_decl_init(lex, bp->b->arena, &d, &again, dims, ndims))
+			return false;
+		if (!e.var || again.unsized) {
+			ptx_lex_fail(lex, "bad variable '%.*s'", (int)(e.len > 80 ? 80 : e.len),
+				     e.name);
+			return false;
+		}
+		if (!ptx_operand_scope_add(bp, &e))
+			return false;
+	} while (ptx_lex_accept(lex, ','));
+	ptx_lex_expect(lex, ';');
+	return !lex->err->code;
+}
+
 /* label: .branchtargets a, b;   .calltargets f, g;   .callprototype (..) _ (..); */
 static bool decl_list(struct ptx_body_parser *bp, const char *name, uint32_t len)
 {
@@ -249,6 +288,10 @@ static bool body_directive(struct ptx_body_parser *bp)
 		return decl_variable(bp, PTX_SPACE_PARAM);
 	if (ptx_lex_is_word(lex, PTX_TOK_DIRECTIVE, "shared"))
 		return decl_variable(bp, PTX_SPACE_SHARED);
+	if (ptx_lex_is_word(lex, PTX_TOK_DIRECTIVE, "global"))
+		return decl_static(bp, PTX_SPACE_GLOBAL);
+	if (ptx_lex_is_word(lex, PTX_TOK_DIRECTIVE, "const"))
+		return decl_static(bp, PTX_SPACE_CONST);
 	if (ptx_lex_is_word(lex, PTX_TOK_DIRECTIVE, "extern")) { /* .extern .shared x[]; */
 		ptx_lex_next(lex);
 		if (ptx_lex_is_word(lex, PTX_TOK_DIRECTIVE, "shared"))

@@ -12,9 +12,11 @@ uint64_t ptx_var_address(const struct ptx_var *v, const struct ptx_place *place)
 static bool reloc_value(const struct ptx_module *m, const struct ptx_place *place,
 			const struct ptx_reloc *r, uint64_t *ret_value, struct ptx_error *err)
 {
-	struct ptx_sym *s = ptx_module_find(m, r->name, r->name_len);
+	struct ptx_sym *s = r->var ? NULL : ptx_module_find(m, r->name, r->name_len);
 
-	if (s && s->func) {
+	if (r->var) {
+		*ret_value = ptx_var_address(r->var, place);
+	} else if (s && s->func) {
 		*ret_value = IR_CODE_BASE + 16ull * s->func->index;
 	} else if (s && s->var && s->var->defined && s->var->space != PTX_SPACE_SHARED) {
 		*ret_value = ptx_var_address(s->var, place);

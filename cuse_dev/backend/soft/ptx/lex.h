@@ -79,9 +79,10 @@ void ptx_lex_fail(struct ptx_lex *lex, const char *fmt, ...) __attribute__((form
  * ptx_scan_braces() - the end of a { } block, fast
  *
  * @p is just after the "{". Returns just after the matching "}", or NULL. Comments and strings are
- * respected. *line and *line_start are moved along.
+ * respected. *line and *line_start are moved along. *ret_statics: a ".global" or ".const" in it is
+ * no part of an instruction. Read are p[-1] and *end too.
  */
-const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line,
-			    const char **line_start);
+const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, const char **line_start,
+			    bool *ret_statics);
 
 #endif

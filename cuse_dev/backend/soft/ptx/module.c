@@ -120,23 +120,6 @@ static struct ptx_sym *symbol_take(struct loader *ld)
 
 /* ---- variables ------------------------------------------------------------------------------- */
 
-static bool place_variable(struct loader *ld, struct ptx_var *v)
-{
-	struct ptx_module *m = ld->m;
-	uint64_t *total = v->managed ? &m->managed_bytes : &m->global_bytes;
-
-	if (v->space == PTX_SPACE_SHARED || (v->linkage == PTX_LINK_EXTERN && !v->defined))
-		return true;
-	*total = (*total + v->align - 1) & ~(uint64_t)(v->align - 1);
-	v->offset = *total;
-	*total += v->size;
-	if (*total > LIMIT_PTX_VARIABLE_BYTES) {
-		ptx_lex_fail(&ld->lex, "variables too large");
-		return false;
-	}
-	return true;
-}
-
 static bool load_declarator(struct loader *ld, const struct ptx_decl *d)
 {
 	struct ptx_module *m = ld->m;
@@ -156,16 +139,11 @@ static bool load_declarator(struct loader *ld, const struct ptx_decl *d)
 		return false;
 	}
 	if (!v) {
-		v = arena_alloc(m->arena, sizeof(*v));
-		m->vars =
-			arena_grow(m->arena, m->vars, &m->vars_cap, m->nvars + 1, sizeof(*m->vars));
-		if (!v || !m->vars)
-			return no_memory(ld);
-		m->vars[m->nvars++] = v;
+		v = ptx_var_create(m, lex);
+		if (!v)
+			return false;
 		s->var = v;
 		v->name = s->name;
-		v->line = lex->tok.line;
-		v->index = (uint32_t)m->nvars - 1;
 	} else if (v->defined) {
 		struct ptx_var skipped = { .name = s->name, .type = d->type };
 
@@ -177,16 +155,9 @@ static bool load_declarator(struct loader *ld, const struct ptx_decl *d)
 	}
 	if (!ptx_decl_array(lex, d, &size, &unsized, dims, &ndims))
 		return false;
-	v->space = d->space;
+	ptx_var_define(v, d, size, unsized);
 	v->linkage = ld->linkage;
-	v->type = d->type;
-	v->managed = d->managed && d->space == PTX_SPACE_GLOBAL;
-	v->unsized = unsized;
 	v->defined = ld->linkage != PTX_LINK_EXTERN;
-	v->size = unsized ? 0 : size;
-	v->align = ptx_type_bytes(d->type) * d->vec;
-	if (d->align > v->align)
-		v->align = d->align;
 	if (ptx_lex_accept(lex, '=')) {
 		if (d->space == PTX_SPACE_SHARED) {
 			ptx_lex_fail(lex, "shared variable '%.80s' cannot be initialised", v->name);
@@ -195,7 +166,7 @@ static bool load_declarator(struct loader *ld, const struct ptx_decl *d)
 		if (!ptx_decl_init(lex, m->arena, d, v, dims, ndims))
 			return false;
 	}
-	return place_variable(ld, v);
+	return ptx_var_place(m, lex, v);
 }
 
 static bool load_variable(struct loader *ld, uint8_t space)
@@ -299,13 +270,15 @@ static bool load_directives(struct ptx_lex *lex, struct ptx_func *f)
 	return !lex->err->code;
 }
 
-static bool skip_body(struct ptx_lex *lex, struct ptx_func *f)
+static bool skip_body(struct loader *ld, struct ptx_func *f)
 {
+	struct ptx_lex *lex = &ld->lex;
 	/* the current token is "{", so lex->p is just after it */
 	const char *start = lex->p, *line_start = lex->line_start, *after;
 	uint32_t line = lex->line;
+	bool statics;
 
-	after = ptx_scan_braces(start, lex->end, &line, &line_start);
+	after = ptx_scan_braces(start, lex->end, &line, &line_start, &statics);
 	if (!after) {
 		ptx_lex_fail(lex, "a block has no end");
 		return false;
@@ -315,6 +288,8 @@ static bool skip_body(struct ptx_lex *lex, struct ptx_func *f)
 		f->body_end = after - 1;
 		f->body_line_start = lex->line_start;
 		f->body_line = lex->line;
+		if (statics && !ptx_inner_load(ld->m, f, lex->err))
+			return false;
 	}
 	lex->p = after;
 	lex->line = line;
@@ -390,8 +365,8 @@ static bool load_function(struct loader *ld, bool is_entry)
 		}
 		fresh.defined = true;
 		if (f->defined)
-			return skip_body(lex, NULL);
-		if (!skip_body(lex, &fresh))
+			return skip_body(ld, NULL);
+		if (!skip_body(ld, &fresh))
 			return false;
 		*f = fresh;
 		return true;
@@ -573,7 +548,7 @@ static bool load_statement(struct loader *ld)
 		ptx_lex_next(lex); /* .debug_str or a name */
 		ptx_lex_next(lex);
 		if (ptx_lex_is(lex, '{'))
-			return skip_body(lex, NULL);
+			return skip_body(ld, NULL);
 		ptx_lex_expect(lex, '{');
 		return false;
 	}
@@ -586,7 +561,8 @@ static void mark_addresses(struct ptx_module *m)
 {
 	for (size_t i = 0; i < m->nvars; i++)
 		for (struct ptx_reloc *r = m->vars[i]->relocs; r; r = r->next) {
-			struct ptx_sym *s = ptx_module_find(m, r->name, r->name_len);
+			struct ptx_sym *s =
+				r->var ? NULL : ptx_module_find(m, r->name, r->name_len);
 
 			if (s && s->func)
 				s->func->address_in_data = true;

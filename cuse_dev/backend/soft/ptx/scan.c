@@ -4,10 +4,11 @@
  *
  * Modules hold hundreds of megabytes of bodies of which few are ever run, so this loop decides how
  * long loading takes. Sixteen bytes at a time; only braces, slashes and quotes are looked at
- * singly.
+ * singly, and ".g" and ".c" that nothing stands before: a variable of the module may begin there.
  */
 #include "cuse_dev/backend/soft/ptx/lex.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #ifdef __SSE2__
@@ -19,7 +20,24 @@ struct scan {
 	uint32_t line;
 	const char *line_start;
 	size_t depth;
+	bool statics;
 };
+
+/* Is this ".global" or ".const", and not a part of an instruction? p[-1] is the "{" at least. */
+static bool starts_static(const char *p, const char *end)
+{
+	static const struct {
+		const char *word;
+		size_t len;
+	} words[] = { { ".global", 7 }, { ".const", 6 } };
+
+	if (p[-1] > ' ' && !strchr(";:{}/", p[-1]))
+		return false;
+	for (size_t i = 0; i < 2; i++)
+		if ((size_t)(end - p) > words[i].len && !memcmp(p, words[i].word, words[i].len))
+			return !isalnum((unsigned char)p[words[i].len]);
+	return false;
+}
 
 /* Over a comment or string that starts at @p; NULL when it has no end. */
 static const char *skip_quoted(struct scan *s, const char *p)
@@ -63,6 +81,9 @@ static const char *step(struct scan *s, const char *p)
 	case '/':
 	case '"':
 		return skip_quoted(s, p);
+	case '.':
+		s->statics |= starts_static(p, s->end);
+		return p + 1;
 	default:
 		return p + 1;
 	}
@@ -84,9 +105,20 @@ static uint32_t equal_mask(__m128i v, char c)
 	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
 }
 
-const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, const char **line_start)
+/* Dots before a 'g' or 'c', below bit @until. The byte after the chunk may be the text's NUL. */
+static void look_for_statics(struct scan *s, const char *p, __m128i v, uint32_t until)
 {
-	struct scan s = { end, *line, *line_start, 1 };
+	__m128i next = _mm_loadu_si128((const __m128i *)(const void *)(p + 1));
+	uint32_t dots = equal_mask(v, '.') & (equal_mask(next, 'g') | equal_mask(next, 'c'));
+
+	for (dots &= (1u << until) - 1; dots && !s->statics; dots &= dots - 1)
+		s->statics = starts_static(p + __builtin_ctz(dots), s->end);
+}
+
+const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, const char **line_start,
+			    bool *ret_statics)
+{
+	struct scan s = { end, *line, *line_start, 1, false };
 
 	while (p && p + 16 <= end && s.depth) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -108,6 +140,7 @@ const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, cons
 			}
 		}
 		count_lines(&s, p, lines, until);
+		look_for_statics(&s, p, v, until);
 		p = quoted ? step(&s, p + until) : p + until;
 	}
 	while (p && p < end && s.depth)
@@ -116,12 +149,14 @@ const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, cons
 		return NULL;
 	*line = s.line;
 	*line_start = s.line_start;
+	*ret_statics = s.statics;
 	return p;
 }
 #else
-const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, const char **line_start)
+const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, const char **line_start,
+			    bool *ret_statics)
 {
-	struct scan s = { end, *line, *line_start, 1 };
+	struct scan s = { end, *line, *line_start, 1, false };
 
 	while (p && p < end && s.depth)
 		p = step(&s, p);
@@ -129,6 +164,7 @@ const char *ptx_scan_braces(const char *p, const char *end, uint32_t *line, cons
 		return NULL;
 	*line = s.line;
 	*line_start = s.line_start;
+	*ret_statics = s.statics;
 	return p;
 }
 #endif

@@ -42,6 +42,7 @@ struct ptx_reloc {
 	uint32_t shift; /* bits, of mask(...) */
 	const char *name;
 	uint32_t name_len;
+	const struct ptx_var *var; /* of the same body, or NULL: a name of the module */
 	int64_t addend;
 	uint32_t line, column;
 	struct ptx_reloc *next;
@@ -61,7 +62,8 @@ struct ptx_var {
 			  * local, and param of a body: into the frame, given by the lowering */
 	uint32_t index;	 /* in ptx_module.vars */
 	uint32_t line;
-	uint8_t *data; /* initialised bytes, NULL none */
+	const char *at; /* global or const of a body: its name there, in the text */
+	uint8_t *data;	/* initialised bytes, NULL none */
 	uint64_t data_bytes;
 	struct ptx_reloc *relocs;
 };
@@ -97,6 +99,8 @@ struct ptx_func {
 	const char *body, *body_end; /* between the braces */
 	const char *body_line_start;
 	uint32_t line, body_line;
+	struct ptx_var **statics; /* global and const variables of the body */
+	size_t nstatics, statics_cap;
 };
 
 struct ptx_sym {
@@ -250,6 +254,20 @@ bool ptx_decl_init(struct ptx_lex *lex, struct base_arena *arena, const struct p
 bool ptx_decl_params(struct ptx_lex *lex, struct base_arena *arena, struct ptx_param **ret_list,
 		     uint32_t *ret_count, uint32_t *ret_bytes, bool *ret_variadic);
 uint32_t ptx_type_bytes(uint8_t type);
+
+/* inner.c: variables of the module's memory, at its own level and in bodies */
+
+/** ptx_var_create() - a variable of the module, without anything but its number. */
+struct ptx_var *ptx_var_create(struct ptx_module *m, struct ptx_lex *lex);
+/** ptx_var_define() - size and alignment as declared. */
+void ptx_var_define(struct ptx_var *v, const struct ptx_decl *d, uint64_t size, bool unsized);
+/** ptx_var_place() - give it an offset; false: error noted. */
+bool ptx_var_place(struct ptx_module *m, struct ptx_lex *lex, struct ptx_var *v);
+/** ptx_inner_load() - find the global and const variables in the body of @f. What is wrong there
+ * shows when the body is parsed; false: out of memory or room. */
+bool ptx_inner_load(struct ptx_module *m, struct ptx_func *f, struct ptx_error *err);
+/** ptx_inner_find() - the one whose name stands at @at, or NULL. */
+struct ptx_var *ptx_inner_find(const struct ptx_func *f, const char *at);
 
 /* expr.c */
 struct ptx_value {

@@ -279,7 +279,8 @@ struct vgpu_console_read {
  * struct vgpu_blob_create - VGPU_OP_BLOB_CREATE
  *
  * With fd >= 0 the content is taken from that memfd (any seals; it is copied before it is looked
- * at). With fd = -1 the caller fills it by pwrite at VGPU_BLOB_OFFSET(slot).
+ * at). With fd = -1 the caller fills it by pwrite at VGPU_BLOB_OFFSET(slot), which is EBUSY while
+ * MODULE_LOAD reads it.
  */
 struct vgpu_blob_create {
 	uint64_t size; /**< in: bytes, 1 to VGPU_MAX_BLOB_BYTES */

@@ -55,6 +55,16 @@ bool queue_kernel_busy(struct queue_kernel *k)
 	return atomic_load(&k->running) > 0;
 }
 
+void queue_kernel_pin(struct queue_kernel *k)
+{
+	atomic_fetch_add(&k->running, 1);
+}
+
+void queue_kernel_unpin(struct queue_kernel *k)
+{
+	atomic_fetch_sub(&k->running, 1);
+}
+
 void queue_kernel_free(struct queue_kernel *k)
 {
 	if (!k)
@@ -97,6 +107,19 @@ uint32_t queue_kernel_info(struct queue_kernel *k, struct backend_func_info *ret
 		*ret_info = k->info;
 	pthread_mutex_unlock(&k->lock);
 	return result;
+}
+
+bool queue_kernel_known(struct queue_kernel *k, struct backend_func_info *ret_info)
+{
+	bool known;
+
+	if (pthread_mutex_trylock(&k->lock))
+		return false; /* somebody compiles it */
+	known = k->known;
+	if (known)
+		*ret_info = k->info;
+	pthread_mutex_unlock(&k->lock);
+	return known;
 }
 
 int queue_kernel_set(struct queue_kernel *k, uint32_t attr, int32_t value)

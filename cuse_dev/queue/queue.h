@@ -89,7 +89,12 @@ struct backend_func *queue_kernel_func(const struct queue_kernel *k);
 /** queue_kernel_info() - compiles if needed; 0 or a CUresult with @log. From any thread. */
 uint32_t queue_kernel_info(struct queue_kernel *k, struct backend_func_info *ret_info,
 			   struct backend_log *log);
+/** queue_kernel_known() - the same without waiting for anyone; false: it would have to. */
+bool queue_kernel_known(struct queue_kernel *k, struct backend_func_info *ret_info);
 int queue_kernel_set(struct queue_kernel *k, uint32_t attr, int32_t value);
+/** queue_kernel_pin() - busy until queue_kernel_unpin(). */
+void queue_kernel_pin(struct queue_kernel *k);
+void queue_kernel_unpin(struct queue_kernel *k);
 
 /* ------------------------------------------------------------------------------------ streams */
 

@@ -72,7 +72,8 @@ free_blob:
 
 void vdev_blob_free(struct vdev *v, struct vdev_blob *b)
 {
-	idtab_remove(&v->blobs, b->id);
+	if (!b->hidden)
+		idtab_remove(&v->blobs, b->id);
 	v->blob_slot[b->slot] = NULL;
 	v->blob_bytes -= b->size;
 	munmap(b->data, b->size);
@@ -85,8 +86,19 @@ int vdev_blob_destroy(struct vdev *v, uint32_t blob)
 
 	if (!b)
 		return -EBADF;
-	vdev_blob_free(v, b);
+	if (!b->pins) {
+		vdev_blob_free(v, b);
+	} else if (!b->hidden) {
+		idtab_remove(&v->blobs, blob);
+		b->hidden = true;
+	}
 	return 0;
+}
+
+void vdev_blob_unpin(struct vdev *v, struct vdev_blob *b)
+{
+	if (!--b->pins && b->hidden)
+		vdev_blob_free(v, b);
 }
 
 int vdev_blob_write(struct vdev *v, uint64_t offset, const void *buf, uint32_t bytes)
@@ -98,8 +110,10 @@ int vdev_blob_write(struct vdev *v, uint64_t offset, const void *buf, uint32_t b
 	if (offset < VGPU_BLOB_BASE || slot >= LIMIT_BLOBS)
 		return -EINVAL;
 	b = v->blob_slot[slot];
-	if (!b)
+	if (!b || b->hidden)
 		return -EBADF;
+	if (b->pins)
+		return -EBUSY;
 	if (at > b->size || bytes > b->size - at)
 		return -EOVERFLOW;
 	memcpy(b->data + at, buf, bytes);

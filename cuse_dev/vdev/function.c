@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * function.c - kernels of a module by handle. One kernel has one handle; its attributes come from
- * the backend, which compiles it when they are first wanted.
+ * the backend, which compiles it when they are first wanted: a job (job.c).
  */
 #include "cuse_dev/vdev/state.h"
 
@@ -92,19 +92,66 @@ static struct vdev_device *device_of(struct vdev *v, const struct vdev_func *f)
 	return &v->device[f->module->ctx->device];
 }
 
-int vdev_func_info(struct vdev *v, struct vgpu_func_info *req)
+static void compile(struct vdev_job *j)
 {
-	struct vdev_func *f = find(v, req->func);
-	struct backend_func_info info = { 0 };
-	struct backend_log log = { .bytes = 0 };
+	j->result = queue_kernel_info(j->kernel, &j->info, &j->log);
+}
+
+static void set(struct vdev_job *j)
+{
+	j->status = queue_kernel_set(j->kernel, j->attr, j->value);
+}
+
+static int begin(struct vdev *v, struct vdev_func *f, void (*run)(struct vdev_job *),
+		 struct vdev_job **ret_job)
+{
+	int r = vdev_job_create(v, f->module->ctx, run, ret_job);
+
+	if (r < 0)
+		return r;
+	(*ret_job)->kernel = f->kernel;
+	queue_kernel_pin(f->kernel);
+	return VDEV_LATER;
+}
+
+/*
+ * The attributes of a kernel: 0, VDEV_LATER with a job when it must be compiled first, -EBADF;
+ * *ret_result is a CUresult, and *ret_log says why (NULL: nothing).
+ */
+static int attributes(struct vdev *v, uint32_t id, struct vdev_job **job,
+		      struct backend_func_info *ret_info, uint32_t *ret_result,
+		      const struct backend_log **ret_log)
+{
+	struct vdev_func *f = find(v, id);
 
 	if (!f)
 		return -EBADF;
-	*req = (struct vgpu_func_info){ .func = req->func };
-	req->result = queue_kernel_info(f->kernel, &info, &log);
-	req->log_bytes = log.bytes < sizeof(req->log) ? log.bytes : sizeof(req->log);
-	memcpy(req->log, log.text, req->log_bytes);
-	if (req->result)
+	*ret_result = 0;
+	*ret_log = NULL;
+	if (*job) {
+		*ret_info = (*job)->info;
+		*ret_result = (*job)->result;
+		*ret_log = &(*job)->log;
+		return 0;
+	}
+	return queue_kernel_known(f->kernel, ret_info) ? 0 : begin(v, f, compile, job);
+}
+
+int vdev_func_info(struct vdev *v, struct vgpu_func_info *req, struct vdev_job **job)
+{
+	struct backend_func_info info = { 0 };
+	const struct backend_log *log;
+	uint32_t result;
+	int r = attributes(v, req->func, job, &info, &result, &log);
+
+	if (r != 0)
+		return r;
+	*req = (struct vgpu_func_info){ .func = req->func, .result = result };
+	if (log) {
+		req->log_bytes = log->bytes < sizeof(req->log) ? log->bytes : sizeof(req->log);
+		memcpy(req->log, log->text, req->log_bytes);
+	}
+	if (result)
 		return 0;
 	req->max_threads = info.max_threads;
 	req->shared_bytes = info.shared_bytes;
@@ -112,7 +159,7 @@ int vdev_func_info(struct vdev *v, struct vgpu_func_info *req)
 	req->local_bytes = info.local_bytes;
 	req->num_regs = info.num_regs;
 	req->ptx_version = info.ptx_version;
-	req->binary_version = device_of(v, f)->backend.cc;
+	req->binary_version = device_of(v, find(v, req->func))->backend.cc;
 	req->max_dynamic_shared = info.max_dynamic_shared;
 	req->preferred_carveout = (uint32_t)info.preferred_carveout;
 	req->param_count = info.param_count;
@@ -126,24 +173,23 @@ int vdev_func_info(struct vdev *v, struct vgpu_func_info *req)
 }
 
 /* Attributes of a kernel that compiles; -ENOEXEC otherwise, FUNC_INFO says why. */
-static int compiled(struct vdev_func *f, struct backend_func_info *ret_info)
+static int compiled(struct vdev *v, uint32_t id, struct vdev_job **job,
+		    struct backend_func_info *ret_info)
 {
-	struct backend_log log = { .bytes = 0 };
+	const struct backend_log *log;
+	uint32_t result;
+	int r = attributes(v, id, job, ret_info, &result, &log);
 
-	return queue_kernel_info(f->kernel, ret_info, &log) ? -ENOEXEC : 0;
+	return r == 0 && result ? -ENOEXEC : r;
 }
 
-int vdev_func_params(struct vdev *v, struct vgpu_func_params *req)
+int vdev_func_params(struct vdev *v, struct vgpu_func_params *req, struct vdev_job **job)
 {
-	struct vdev_func *f = find(v, req->func);
 	struct backend_func_info info = { 0 };
 	uint32_t i;
-	int r;
+	int r = compiled(v, req->func, job, &info);
 
-	if (!f)
-		return -EBADF;
-	r = compiled(f, &info);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (req->first > info.param_count)
 		return -EINVAL;
@@ -174,30 +220,35 @@ int vdev_func_name(struct vdev *v, struct vgpu_func_name *req)
 	return 0;
 }
 
-int vdev_func_set(struct vdev *v, const struct vgpu_func_set *req)
+int vdev_func_set(struct vdev *v, const struct vgpu_func_set *req, struct vdev_job **job)
 {
 	struct vdev_func *f = find(v, req->func);
+	int r;
 
+	if (*job)
+		return (*job)->status;
 	if (!f)
 		return -EBADF;
 	if (req->pad)
 		return -EINVAL;
-	return queue_kernel_set(f->kernel, req->attr, req->value);
+	r = begin(v, f, set, job);
+	if (r < 0)
+		return r;
+	(*job)->attr = req->attr;
+	(*job)->value = req->value;
+	return r;
 }
 
-int vdev_func_occupancy(struct vdev *v, struct vgpu_func_occupancy *req)
+int vdev_func_occupancy(struct vdev *v, struct vgpu_func_occupancy *req, struct vdev_job **job)
 {
-	struct vdev_func *f = find(v, req->func);
 	struct backend_func_info info = { 0 };
 	struct profile_block block;
 	int r;
 
-	if (!f)
-		return -EBADF;
 	if (!req->block_size || req->pad)
-		return -EINVAL;
-	r = compiled(f, &info);
-	if (r < 0)
+		return find(v, req->func) ? -EINVAL : -EBADF;
+	r = compiled(v, req->func, job, &info);
+	if (r != 0)
 		return r;
 	req->blocks = 0;
 	if (req->block_size > info.max_threads || req->dynamic_shared > UINT32_MAX)
@@ -207,6 +258,6 @@ int vdev_func_occupancy(struct vdev *v, struct vgpu_func_occupancy *req)
 		.regs_per_thread = info.num_regs,
 		.shared_bytes = info.shared_bytes + req->dynamic_shared,
 	};
-	req->blocks = profile_occupancy(device_of(v, f)->profile, &block);
+	req->blocks = profile_occupancy(device_of(v, find(v, req->func))->profile, &block);
 	return 0;
 }

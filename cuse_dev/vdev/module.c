@@ -26,12 +26,22 @@ static int bind(struct vdev *v, struct vdev_module *m)
 	return r;
 }
 
-int vdev_module_load(struct vdev *v, struct vgpu_module_load *req)
+static void load(struct vdev_job *j)
+{
+	struct vdev *v = j->v;
+	struct vdev_module *m = j->module;
+
+	j->result = v->ops->module_load(j->backend, j->blob->data, j->blob->size, j->lenient,
+					&m->image, &m->info, &j->log);
+	if (!j->result)
+		j->status = bind(v, m);
+}
+
+static int load_begin(struct vdev *v, const struct vgpu_module_load *req, struct vdev_job **ret_job)
 {
 	struct vdev_ctx *c = idtab_get(&v->ctxs, req->ctx);
 	struct vdev_blob *b = idtab_get(&v->blobs, req->blob);
-	struct backend_log log = { .bytes = 0 };
-	struct vdev_module *m;
+	struct vdev_job *j;
 	int r;
 
 	if (!c || !b)
@@ -40,28 +50,49 @@ int vdev_module_load(struct vdev *v, struct vgpu_module_load *req)
 		return -EINVAL;
 	if (v->modules.used >= LIMIT_MODULES)
 		return -ENOMEM;
-	m = calloc(1, sizeof(*m));
-	if (!m)
+	r = vdev_job_create(v, c, load, &j);
+	if (r < 0)
+		return r;
+	j->module = calloc(1, sizeof(*j->module));
+	if (!j->module) {
+		vdev_job_end(j);
 		return -ENOMEM;
-	m->ctx = c;
-	req->result =
-		v->ops->module_load(v->device[c->device].handle, b->data, b->size,
-				    req->flags & VGPU_MODULE_LENIENT_CC, &m->image, &m->info, &log);
-	req->log_bytes = log.bytes < sizeof(req->log) ? log.bytes : sizeof(req->log);
-	memcpy(req->log, log.text, req->log_bytes);
+	}
+	j->module->ctx = c;
+	j->backend = v->device[c->device].handle;
+	j->lenient = req->flags & VGPU_MODULE_LENIENT_CC;
+	j->blob = b;
+	b->pins++;
+	*ret_job = j;
+	return VDEV_LATER;
+}
+
+int vdev_module_load(struct vdev *v, struct vgpu_module_load *req, struct vdev_job **job)
+{
+	struct vdev_job *j = *job;
+	struct vdev_ctx *c;
+	struct vdev_module *m;
+	int r;
+
+	if (!j)
+		return load_begin(v, req, job);
+	c = j->ctx;
+	m = j->module;
+	req->result = j->result;
+	req->log_bytes = j->log.bytes < sizeof(req->log) ? j->log.bytes : sizeof(req->log);
+	memcpy(req->log, j->log.text, req->log_bytes);
 	req->module = 0;
 	req->ptx_target = 0;
-	if (req->result) {
-		free(m);
+	if (req->result)
 		return 0;
-	}
-	r = bind(v, m);
-	if (r == 0)
-		r = idtab_add(&v->modules, m, &m->id);
-	if (r < 0) {
-		vdev_module_free(v, m);
+	if (j->status < 0)
+		return j->status;
+	if (idtab_get(&v->ctxs, req->ctx) != c)
+		return -EBADF; /* closed meanwhile */
+	r = idtab_add(&v->modules, m, &m->id);
+	if (r < 0)
 		return r == -ENOSPC ? -ENOMEM : r;
-	}
+	j->module = NULL;
 	m->next = c->modules;
 	if (m->next)
 		m->next->prev = m;
@@ -101,7 +132,8 @@ void vdev_module_free(struct vdev *v, struct vdev_module *m)
 		queue_kernel_free(f->kernel);
 		free(f);
 	}
-	v->ops->module_unload(m->image);
+	if (m->image)
+		v->ops->module_unload(m->image);
 	if (m->global_va)
 		mem_free(v->mem, m->global_va);
 	if (m->managed_va)

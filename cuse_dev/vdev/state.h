@@ -3,6 +3,8 @@
 #ifndef VDEV_STATE_H
 #define VDEV_STATE_H
 
+#include <stdatomic.h>
+
 #include "cuse_dev/base/avl.h"
 #include "cuse_dev/base/idtab.h"
 #include "cuse_dev/base/limits.h"
@@ -19,6 +21,8 @@ struct vdev_blob {
 	uint32_t id, slot;
 	uint8_t *data; /* private memory */
 	uint64_t size;
+	uint32_t pins; /* jobs that read it: nobody writes then */
+	bool hidden;   /* destroyed, freed with the last pin */
 };
 
 /* One kernel that has a handle. */
@@ -48,7 +52,28 @@ struct vdev_ctx {
 	struct queue_ctx *queue_ctx;
 	struct vdev_module *modules;
 	uint32_t zombie_modules;
+	uint32_t jobs;					    /* under way: it stays */
 	uint64_t l2_fetch, l2_persisting, pending_launches; /* limits that are hints: kept only */
+};
+
+struct vdev_job {
+	struct vdev *v;
+	struct vdev_ctx *ctx;
+	void (*run)(struct vdev_job *j);
+	atomic_bool done; /* set by the thread that ran it, after all else */
+	/* MODULE_LOAD */
+	struct vdev_blob *blob;
+	struct vdev_module *module;
+	void *backend;
+	bool lenient;
+	int status;	 /* 0 or -errno */
+	uint32_t result; /* CUresult */
+	struct backend_log log;
+	/* FUNC_... */
+	struct queue_kernel *kernel;
+	struct backend_func_info info;
+	uint32_t attr;
+	int32_t value;
 };
 
 struct vdev {
@@ -73,6 +98,11 @@ void vdev_ctx_free(struct vdev *v, struct vdev_ctx *c);
 
 /* blob.c */
 void vdev_blob_free(struct vdev *v, struct vdev_blob *b);
+void vdev_blob_unpin(struct vdev *v, struct vdev_blob *b);
+
+/* job.c */
+int vdev_job_create(struct vdev *v, struct vdev_ctx *c, void (*run)(struct vdev_job *),
+		    struct vdev_job **ret_job);
 
 /* module.c */
 void vdev_module_hide(struct vdev *v, struct vdev_module *m); /* its handles are gone */

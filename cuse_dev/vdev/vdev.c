@@ -81,7 +81,7 @@ void vdev_reap(struct vdev *v, uint64_t *ret_when_ns)
 	}
 	while ((c = *link)) {
 		when = UINT64_MAX;
-		if (queue_ctx_settle(c->queue_ctx, &when) && !c->zombie_modules) {
+		if (queue_ctx_settle(c->queue_ctx, &when) && !c->zombie_modules && !c->jobs) {
 			*link = c->next;
 			vdev_ctx_free(v, c);
 			continue;

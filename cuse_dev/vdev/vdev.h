@@ -6,6 +6,9 @@
  * Used by the worker's one dispatching thread; nothing here locks. Functions take the operation's
  * struct where they fill most of it. What is destroyed while work still uses it becomes a zombie
  * with a ticket: its handle is gone at once, its memory when vdev_reap() finds it settled.
+ *
+ * What takes long is a job: the first call for it makes one and answers VDEV_LATER; when it has been
+ * run (in any thread) the same call with the job gives the result. vdev_job_end() follows always.
  */
 #ifndef VDEV_VDEV_H
 #define VDEV_VDEV_H
@@ -20,6 +23,9 @@
 
 struct vdev;
 struct vdev_ctx;
+struct vdev_job;
+
+#define VDEV_LATER 1
 
 struct vdev_config {
 	struct mem *mem;
@@ -41,6 +47,11 @@ bool vdev_settled(const struct vdev *v, uint64_t ticket);
 /** vdev_zombies() - whether there are any. */
 bool vdev_zombies(const struct vdev *v);
 
+/* job.c */
+void vdev_job_run(struct vdev_job *j);
+bool vdev_job_done(const struct vdev_job *j);
+void vdev_job_end(struct vdev_job *j);
+
 /* context.c */
 int vdev_ctx_create(struct vdev *v, uint32_t device, struct vgpu_ctx_create *req);
 int vdev_ctx_destroy(struct vdev *v, uint32_t ctx, uint64_t *ret_ticket);
@@ -55,17 +66,17 @@ int vdev_blob_destroy(struct vdev *v, uint32_t blob);
 int vdev_blob_write(struct vdev *v, uint64_t offset, const void *buf, uint32_t bytes);
 
 /* module.c */
-int vdev_module_load(struct vdev *v, struct vgpu_module_load *req);
+int vdev_module_load(struct vdev *v, struct vgpu_module_load *req, struct vdev_job **job);
 int vdev_module_unload(struct vdev *v, uint32_t module, uint64_t *ret_ticket);
 int vdev_module_info(struct vdev *v, struct vgpu_module_info *req);
 int vdev_global_get(struct vdev *v, struct vgpu_global_get *req);
 
 /* function.c */
 int vdev_func_get(struct vdev *v, struct vgpu_func_get *req);
-int vdev_func_info(struct vdev *v, struct vgpu_func_info *req);
-int vdev_func_params(struct vdev *v, struct vgpu_func_params *req);
+int vdev_func_info(struct vdev *v, struct vgpu_func_info *req, struct vdev_job **job);
+int vdev_func_params(struct vdev *v, struct vgpu_func_params *req, struct vdev_job **job);
 int vdev_func_name(struct vdev *v, struct vgpu_func_name *req);
-int vdev_func_set(struct vdev *v, const struct vgpu_func_set *req);
-int vdev_func_occupancy(struct vdev *v, struct vgpu_func_occupancy *req);
+int vdev_func_set(struct vdev *v, const struct vgpu_func_set *req, struct vdev_job **job);
+int vdev_func_occupancy(struct vdev *v, struct vgpu_func_occupancy *req, struct vdev_job **job);
 
 #endif

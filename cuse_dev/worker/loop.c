@@ -172,6 +172,8 @@ static int cancel(struct worker *w, uint64_t tag)
 			break;
 	if (!c)
 		return 0; /* it has been answered meanwhile */
+	if (c->job)
+		return 0; /* it ends by itself; begun again by a retry it might never */
 	*link = c->next;
 	r = reply(c, -EINTR);
 	call_free(c);
@@ -266,14 +268,17 @@ int worker_run(int sock, const struct worker_options *options)
 	w.notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w.notify_fd < 0)
 		return -errno;
+	worker_aside_init(&w);
 	r = serve(&w);
 	if (r == -EPIPE)
 		r = 0; /* the front left while we were answering */
 	if (w.ready)
 		queue_alive(w.queue, 2);
 	if (options->teardown) {
+		worker_aside_fini(&w);
 		while ((c = w.parked)) {
 			w.parked = c->next;
+			vdev_job_end(c->job);
 			call_free(c);
 		}
 		worker_fini(&w);

@@ -6,7 +6,9 @@
 
 int op_module_load(struct worker_call *c, struct vgpu_module_load *a)
 {
-	return vdev_module_load(c->w->vdev, a);
+	if (worker_aside_running(c))
+		return WORKER_PARK;
+	return worker_aside_end(c, vdev_module_load(c->w->vdev, a, &c->job));
 }
 
 int op_module_unload(struct worker_call *c, struct vgpu_module_unload *a)
@@ -39,12 +41,16 @@ int op_func_get(struct worker_call *c, struct vgpu_func_get *a)
 
 int op_func_info(struct worker_call *c, struct vgpu_func_info *a)
 {
-	return vdev_func_info(c->w->vdev, a);
+	if (worker_aside_running(c))
+		return WORKER_PARK;
+	return worker_aside_end(c, vdev_func_info(c->w->vdev, a, &c->job));
 }
 
 int op_func_params(struct worker_call *c, struct vgpu_func_params *a)
 {
-	return vdev_func_params(c->w->vdev, a);
+	if (worker_aside_running(c))
+		return WORKER_PARK;
+	return worker_aside_end(c, vdev_func_params(c->w->vdev, a, &c->job));
 }
 
 int op_func_name(struct worker_call *c, struct vgpu_func_name *a)
@@ -54,12 +60,16 @@ int op_func_name(struct worker_call *c, struct vgpu_func_name *a)
 
 int op_func_set(struct worker_call *c, struct vgpu_func_set *a)
 {
-	return vdev_func_set(c->w->vdev, a);
+	if (worker_aside_running(c))
+		return WORKER_PARK;
+	return worker_aside_end(c, vdev_func_set(c->w->vdev, a, &c->job));
 }
 
 int op_func_occupancy(struct worker_call *c, struct vgpu_func_occupancy *a)
 {
-	return vdev_func_occupancy(c->w->vdev, a);
+	if (worker_aside_running(c))
+		return WORKER_PARK;
+	return worker_aside_end(c, vdev_func_occupancy(c->w->vdev, a, &c->job));
 }
 
 int op_global_get(struct worker_call *c, struct vgpu_global_get *a)

@@ -3,15 +3,18 @@
  * worker.h - the process that works for one client: what the front's messages (session/wire.h) do.
  *
  * One thread answers the front; streams and the backend have their own. A request that must wait is
- * parked and tried again when something has moved on, so others are answered meanwhile.
+ * parked and tried again when something has moved on, so others are answered meanwhile. What takes
+ * long is a job: threads of aside.c run it while its request is parked.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "cuse_dev/backend/backend.h"
+#include "cuse_dev/base/limits.h"
 #include "cuse_dev/session/wire.h"
 #include "cuse_dev/vdev/vdev.h"
 
@@ -19,6 +22,17 @@ struct worker_options {
 	const struct backend_ops *ops;
 	bool jail;     /* put up the system call filter once set up */
 	bool teardown; /* free everything at the end, not only leave */
+};
+
+/* The threads that run jobs; started when there is work and none of them is idle. */
+struct worker_aside {
+	pthread_mutex_t lock;
+	pthread_cond_t some;
+	struct worker_call *first; /* guarded by lock, as are the next ones */
+	uint32_t threads, idle;
+	bool stop;
+	int notify_fd;
+	pthread_t thread[LIMIT_WORKER_JOBS];
 };
 
 struct worker {
@@ -32,6 +46,7 @@ struct worker {
 	struct queue *queue;
 	struct vdev *vdev;
 	struct worker_call *parked; /* oldest first */
+	struct worker_aside aside;
 };
 
 /* A handler's answer beside 0 and -errno: not yet. It is called again with the same call. */
@@ -44,10 +59,12 @@ struct worker_call {
 	struct wire_msg msg;
 	int fds[WIRE_MAX_FDS]; /* -1: taken over by the handler */
 	uint32_t fd_count;
-	bool again;	   /* this is not the first try */
-	uint64_t since_ns; /* of the first try */
-	uint64_t until_ns; /* try again then at the latest; UINT64_MAX: none */
-	uint64_t ticket;   /* of the zombie it waits for */
+	bool again;		    /* this is not the first try */
+	uint64_t since_ns;	    /* of the first try */
+	uint64_t until_ns;	    /* try again then at the latest; UINT64_MAX: none */
+	uint64_t ticket;	    /* of the zombie it waits for */
+	struct vdev_job *job;	    /* its answer comes from it */
+	struct worker_call *queued; /* the next one whose job has not begun */
 	uint8_t payload[WIRE_MAX_PAYLOAD] __attribute__((aligned(16)));
 };
 
@@ -63,6 +80,16 @@ int worker_dispatch(struct worker_call *c);
 
 /** worker_bulk() - WIRE_READ and WIRE_WRITE: bytes moved or -errno. */
 int worker_bulk(struct worker_call *c);
+
+/* aside.c */
+void worker_aside_init(struct worker *w);
+/** worker_aside_fini() - waits for the jobs that have begun. */
+void worker_aside_fini(struct worker *w);
+/** worker_aside_end() - what a handler gives back after a vdev function: VDEV_LATER has the job run
+ * and parks; all else is the answer, and the job, if there was one, has ended. */
+int worker_aside_end(struct worker_call *c, int r);
+/** worker_aside_running() - the job of @c is not done: there is no answer yet. */
+bool worker_aside_running(const struct worker_call *c);
 
 /** worker_seccomp() - from now on only system calls that the worker needs. */
 int worker_seccomp(void);

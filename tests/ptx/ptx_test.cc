@@ -19,6 +19,8 @@
 
 #include "ptx/case.h"
 
+#include "tests/support/window.h"
+
 extern "C" {
 #define _Alignas(n) alignas(n)
 #include "cuse_dev/backend/soft/interp/interp.h"
@@ -29,7 +31,7 @@ extern "C" {
 
 namespace {
 
-const uint64_t WINDOW = 0x700000000000ull;
+const uint64_t WINDOW = TEST_WINDOW;
 const uint64_t MAPPED = 32u << 20;
 const uint64_t GLOBALS = WINDOW + (16u << 20), MANAGED = WINDOW + (24u << 20),
 	       HEAP = WINDOW + (28u << 20);

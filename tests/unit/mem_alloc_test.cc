@@ -12,6 +12,8 @@
 #include <set>
 #include <vector>
 
+#include "tests/support/window.h"
+
 extern "C" {
 #include "cuse_dev/base/limits.h"
 #include "cuse_dev/mem/mem.h"
@@ -19,7 +21,7 @@ extern "C" {
 }
 
 namespace {
-const uint64_t kWindow = 0x700000000000ull;
+const uint64_t kWindow = TEST_WINDOW;
 const uint64_t kUnit = MEM_UNIT;
 
 class Mem : public ::testing::Test {

@@ -8,13 +8,15 @@
 #include <sys/mman.h>
 #include <vector>
 
+#include "tests/support/window.h"
+
 extern "C" {
 #include "cuse_dev/backend/backend.h"
 }
 
 namespace {
 
-const uint64_t WINDOW = 0x700000000000ull;
+const uint64_t WINDOW = TEST_WINDOW;
 
 struct Launched {
 	void *backend = nullptr;

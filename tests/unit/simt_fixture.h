@@ -15,6 +15,8 @@
 
 #include <sys/mman.h>
 
+#include "tests/support/window.h"
+
 extern "C" {
 #define _Alignas(n) alignas(n)
 #include "cuse_dev/backend/soft/interp/interp.h"
@@ -31,7 +33,7 @@ extern "C" {
 #include "cuse_dev/base/console.h"
 }
 
-constexpr uint64_t kWindow = 0x700000000000ull;
+constexpr uint64_t kWindow = TEST_WINDOW;
 constexpr uint64_t kWindowBytes = 1ull << 32;
 constexpr uint64_t kMapped = 16u << 20;
 

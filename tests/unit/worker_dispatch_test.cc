@@ -154,7 +154,7 @@ TEST(Worker, ModulesFunctionsGlobals)
 
 	mi.module = mod;
 	ASSERT_EQ(0, f.call(VGPU_OP_MODULE_INFO, &mi));
-	EXPECT_EQ(6u, mi.functions);
+	EXPECT_EQ(7u, mi.functions);
 	EXPECT_EQ(2u, mi.globals);
 	g.module = mod;
 	g.index = VGPU_BY_NAME;
@@ -198,7 +198,7 @@ TEST(Worker, ModulesFunctionsGlobals)
 	ASSERT_EQ(0, f.call(VGPU_OP_FUNC_SET, &set));
 	ASSERT_EQ(0, f.call(VGPU_OP_FUNC_INFO, &fi));
 	EXPECT_EQ(100000u, fi.max_dynamic_shared);
-	fg.index = 6;
+	fg.index = 7;
 	EXPECT_EQ(-ENOENT, f.call(VGPU_OP_FUNC_GET, &fg));
 	fg.index = VGPU_BY_NAME;
 	memset(fg.name, 'x', sizeof(fg.name));

@@ -21,6 +21,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/window.h"
+
 extern "C" {
 #include "cuse_dev/backend/backend.h"
 #include "cuse_dev/base/console.h"
@@ -45,6 +47,16 @@ struct backend_module {
 
 namespace fake {
 inline std::atomic<int> modules{ 0 };
+/* An image "FAKESLOW" and the kernel "slow_compile" wait while this is true. */
+inline std::atomic<bool> gate{ false };
+inline std::atomic<int> at_gate{ 0 };
+inline void pass_gate()
+{
+	at_gate++;
+	while (gate)
+		usleep(1000);
+	at_gate--;
+}
 inline std::atomic<uint64_t> heap_va{ 0 };
 
 struct write_params {
@@ -69,13 +81,16 @@ inline uint32_t module_load(void *, const void *image, size_t bytes, bool, backe
 		log->bytes = (uint32_t)snprintf(log->text, sizeof(log->text), "1:1: no image") + 1;
 		return 218;
 	}
+	if (bytes >= 8 && !memcmp(image, "FAKESLOW", 8))
+		pass_gate();
 	auto *m = new backend_module();
 	for (auto k :
 	     { backend_func{ "write", 16, m, 49152 }, backend_func{ "slow_write", 16, m, 49152 },
 	       backend_func{ "fault", 0, m, 49152 }, backend_func{ "spin", 0, m, 49152 },
-	       backend_func{ "print", 0, m, 49152 }, backend_func{ "broken", 0, m, 49152 } })
+	       backend_func{ "print", 0, m, 49152 }, backend_func{ "broken", 0, m, 49152 },
+	       backend_func{ "slow_compile", 0, m, 49152 } })
 		m->f.push_back(k);
-	*info = { 90, 6, 2, 1024, 4096 };
+	*info = { 90, (uint32_t)m->f.size(), 2, 1024, 4096 };
 	*ret = m;
 	modules++;
 	return 0;
@@ -135,6 +150,8 @@ inline uint32_t info(backend_func *f, backend_func_info *i, backend_log *log)
 		log->bytes = (uint32_t)snprintf(log->text, sizeof(log->text), "7:3: bad") + 1;
 		return 218;
 	}
+	if (!strcmp(f->name, "slow_compile"))
+		pass_gate();
 	*i = {};
 	i->max_threads = 1024;
 	i->num_regs = 32;
@@ -190,11 +207,7 @@ inline const backend_ops ops = {
 
 class Front {
 public:
-#ifdef __SANITIZE_THREAD__
-	static constexpr uint64_t kWindow = 0x7e9000000000ull; /* what that sanitizer lets map */
-#else
-	static constexpr uint64_t kWindow = 0x700000000000ull;
-#endif
+	static constexpr uint64_t kWindow = TEST_WINDOW;
 
 	// shared: with a CONTROL memfd and arenas, else the worker makes all of it.
 	explicit Front(bool shared)
@@ -440,10 +453,7 @@ public:
 		c.p = { va, v, 0 };
 		return c;
 	}
-	int run(uint32_t stream, const launch &c)
-	{
-		return submit(stream, &c, c.l.head.bytes);
-	}
+	int run(uint32_t stream, const launch &c) { return submit(stream, &c, c.l.head.bytes); }
 	// Waits for seq; returns the error of the context.
 	uint32_t wait(uint32_t stream, uint64_t seq, uint64_t timeout_ns = 4000000000)
 	{

@@ -261,6 +261,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	signal(SIGPIPE, SIG_IGN); /* nobody may read the log any more */
 	log_init("vgpu-cuse", LOG_L_INFO);
+	log_never_wait();
 	r = parse(argc, argv, &args);
 	if (r)
 		return r - 1;

@@ -20,6 +20,8 @@ enum log_level {
 
 /** log_init() - @name stands in front of each line; @level: the most talkative one to print. */
 void log_init(const char *name, enum log_level level);
+/** log_never_wait() - from now on a line that nobody reads is lost, and counted, not waited for. */
+void log_never_wait(void);
 /** log_level_from_text() - "error" .. "debug"; -EINVAL otherwise. */
 int log_level_from_text(const char *text, enum log_level *ret_level);
 /**

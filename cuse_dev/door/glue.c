@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,6 +192,22 @@ static void on_request(struct loop_source *src, uint32_t events)
 	front_loop(d->front)->error = -ENODEV;
 }
 
+/* libfuse's own words; it would write them, and wait, itself. Its levels are syslog's, as ours. */
+static void on_fuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char text[512];
+	size_t n;
+
+	if (level < FUSE_LOG_ERR)
+		level = FUSE_LOG_ERR;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	n = strlen(text);
+	while (n && text[n - 1] == '\n')
+		text[--n] = 0;
+	if (n)
+		log_line((enum log_level)level, "libfuse: %s", text);
+}
+
 int glue_create(const struct door_ops *ops, struct front *f, uint32_t device, const char *path,
 		struct door **ret_door)
 {
@@ -202,6 +220,7 @@ int glue_create(const struct door_ops *ops, struct front *f, uint32_t device, co
 	d->device = device;
 	d->src.fd = -1;
 	d->src.ready = on_request;
+	fuse_set_log_func(on_fuse_log);
 	d->path = strdup(path);
 	if (!d->path) {
 		free(d);

@@ -14,12 +14,13 @@
 #define ENTRY(sym, flags, params, body)                                                            \
 	CU_EXPORT CUresult CUDAAPI sym params                                                      \
 	{                                                                                          \
+		static _Atomic bool said;                                                          \
 		struct cu_call call;                                                               \
 		CUresult r = cu_enter(&call, #sym, flags, __builtin_return_address(0));            \
                                                                                                    \
 		if (r == CUDA_SUCCESS)                                                             \
 			r = body;                                                                  \
-		return cu_leave(&call, r);                                                         \
+		return cu_leave(&call, r, &said);                                                  \
 	}
 
 /* What is not built has a body here, so that its per-thread variants find one, too. */
@@ -29,9 +30,7 @@
 #define CU_STUB(sym, base, since, params, args)                                                    \
 	static CUresult impl_##sym params                                                          \
 	{                                                                                          \
-		static _Atomic bool said;                                                          \
-                                                                                                   \
-		return cu_stub(#sym, &said);                                                       \
+		return CUDA_ERROR_NOT_SUPPORTED;                                                   \
 	}
 #define CU_FOREIGN(sym, base, since, per_thread) CU_STUB(sym, base, since, (void), ())
 #include "libcuda/api/all.def"

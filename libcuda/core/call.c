@@ -43,6 +43,7 @@ CUresult cu_enter(struct cu_call *call, const char *symbol, unsigned flags, cons
 	call->caller = caller;
 	call->per_thread = flags & CU_CALL_PER_THREAD;
 	call->start_ns = 0;
+	call->told = false;
 	t->call = call;
 	t->per_thread = call->per_thread;
 
@@ -66,24 +67,28 @@ static void trace_line(const struct cu_call *call, CUresult r)
 		return;
 }
 
-CUresult cu_leave(struct cu_call *call, CUresult r)
+/* Once per symbol, unless somebody below knew more and has said it. */
+static void tell_unsupported(const struct cu_call *call, _Atomic bool *said)
+{
+	if (*said)
+		return;
+	*said = true;
+	if (!call->told)
+		cu_log(CU_LOG_WARN, "%s is not built, or not for these arguments: %s", call->symbol,
+		       cu_error_name(CUDA_ERROR_NOT_SUPPORTED));
+}
+
+CUresult cu_leave(struct cu_call *call, CUresult r, _Atomic bool *said)
 {
 	struct cu_thread *t = cu_thread();
 
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		tell_unsupported(call, said);
 	t->call = call->outer;
 	t->per_thread = call->outer && call->outer->per_thread;
 	if (trace_fd >= 0)
 		trace_line(call, r);
 	return r;
-}
-
-CUresult cu_stub(const char *symbol, _Atomic bool *said)
-{
-	if (!*said) {
-		*said = true;
-		cu_log(CU_LOG_WARN, "%s is not built, CUDA_ERROR_NOT_SUPPORTED", symbol);
-	}
-	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
 /* --------------------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@ struct cu_call {
 	const void *caller; /* return address into the program */
 	uint64_t start_ns;  /* with trace only */
 	bool per_thread;    /* came through a _ptsz or _ptds symbol */
+	bool told;	    /* the log has a line about it */
 };
 
 /* Kinds of entry points. */
@@ -27,10 +28,8 @@ struct cu_call {
 
 /** cu_enter() - CUDA_SUCCESS, or why the call must not go on. Always followed by cu_leave(). */
 CUresult cu_enter(struct cu_call *call, const char *symbol, unsigned flags, const void *caller);
-/** cu_leave() - returns @r. */
-CUresult cu_leave(struct cu_call *call, CUresult r);
-/** cu_stub() - the answer of what is not built; says so once per symbol. */
-CUresult cu_stub(const char *symbol, _Atomic bool *said);
+/** cu_leave() - returns @r. What is not supported leaves a line in the log, once per symbol. */
+CUresult cu_leave(struct cu_call *call, CUresult r, _Atomic bool *said);
 
 /**
  * cu_caller_is_library() - does the entry point's caller lie in one of NVIDIA's libraries?

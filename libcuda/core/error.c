@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "libcuda/core/call.h"
 #include "libcuda/core/error.h"
 
 CUresult cu_from_errno(int err)
@@ -92,7 +93,7 @@ const char *cu_error_text(CUresult r)
 /* --------------------------------------------------------------------------------------------- */
 
 static pthread_once_t log_once = PTHREAD_ONCE_INIT;
-static int log_level = -1;
+static int log_level = CU_LOG_WARN;
 static int log_fd = 2;
 
 int cu_log_open(const char *path)
@@ -108,10 +109,8 @@ static void log_setup(void)
 		const char *name;
 		enum cu_log_level level;
 	} levels[] = {
-		{ "error", CU_LOG_ERROR },
-		{ "warn", CU_LOG_WARN },
-		{ "info", CU_LOG_INFO },
-		{ "debug", CU_LOG_DEBUG },
+		{ "off", CU_LOG_OFF },	 { "error", CU_LOG_ERROR }, { "warn", CU_LOG_WARN },
+		{ "info", CU_LOG_INFO }, { "debug", CU_LOG_DEBUG },
 	};
 	const char *s = secure_getenv("VGPU_LOG");
 
@@ -125,7 +124,9 @@ static void log_setup(void)
 		log_level = levels[i].level;
 		if (s[n] == ':')
 			log_fd = cu_log_open(s + n + 1);
+		return;
 	}
+	cu_log_line(CU_LOG_WARN, "VGPU_LOG=%.40s: off, error, warn, info or debug is expected", s);
 }
 
 bool cu_log_on(enum cu_log_level level)
@@ -156,6 +157,8 @@ void cu_log_line(enum cu_log_level level, const char *fmt, ...)
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
 	line[n++] = '\n';
+	if (cu_thread()->call)
+		cu_thread()->call->told = true;
 	/* One write, so that lines of several threads do not mix; nobody to tell if it fails. */
 	if (write(log_fd, line, (size_t)n) < 0)
 		return;

@@ -17,10 +17,17 @@ const char *cu_error_name(CUresult r);
 const char *cu_error_text(CUresult r);
 
 /*
- * VGPU_LOG=error|warn|info|debug (or a path after a colon: "info:/tmp/log") turns the client's log
- * on; errors about the device itself are otherwise silent, as a driver library must be.
+ * The client's log goes to stderr. VGPU_LOG=off|error|warn|info|debug says how much, and where with
+ * a path after a colon ("info:/tmp/log"). Without it, warn: what is not built, kernels that were
+ * refused or broke. To look for a device or a symbol that is not there is no warning.
  */
-enum cu_log_level { CU_LOG_ERROR = 3, CU_LOG_WARN = 4, CU_LOG_INFO = 6, CU_LOG_DEBUG = 7 };
+enum cu_log_level {
+	CU_LOG_OFF = 0,
+	CU_LOG_ERROR = 3,
+	CU_LOG_WARN = 4,
+	CU_LOG_INFO = 6,
+	CU_LOG_DEBUG = 7
+};
 
 /** cu_log_open() - a descriptor to append to; 2 if @path cannot be opened. */
 int cu_log_open(const char *path);

@@ -109,7 +109,7 @@ static CUresult open_error(int r)
 		return CUDA_ERROR_NO_DEVICE;
 	case -EACCES:
 	case -EPERM:
-		cu_log(CU_LOG_WARN, "there are devices, but this user may not open them");
+		cu_log(CU_LOG_INFO, "there are devices, but this user may not open them");
 		return CUDA_ERROR_NO_DEVICE;
 	case -EPROTONOSUPPORT:
 		cu_log(CU_LOG_ERROR, "daemon and libcuda.so.1 are of different major versions");

@@ -28,12 +28,13 @@
 #define SLOT(name, params, body)                                                                   \
 	static CUresult name params                                                                \
 	{                                                                                          \
+		static _Atomic bool said;                                                          \
 		struct cu_call call;                                                               \
 		CUresult r = cu_enter(&call, #name, 0, __builtin_return_address(0));               \
                                                                                                    \
 		if (r == CUDA_SUCCESS)                                                             \
 			r = body;                                                                  \
-		return cu_leave(&call, r);                                                         \
+		return cu_leave(&call, r, &said);                                                  \
 	}
 
 static CUresult unknown_slot(void)
@@ -239,7 +240,7 @@ static uint64_t module_functions(CUcontext ctx, CUmodule module,
 
 	if (cu_enter(&call, "module_functions", 0, __builtin_return_address(0)) == CUDA_SUCCESS)
 		n = cu_module_each_func(module, fn, user);
-	cu_leave(&call, CUDA_SUCCESS);
+	cu_leave(&call, CUDA_SUCCESS, NULL);
 	return n;
 }
 
@@ -403,7 +404,7 @@ CUresult cu_export_find(const CUuuid *id, const void **ret_table)
 		*ret_table = exports[i].table;
 		return *ret_table ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 	}
-	cu_log(CU_LOG_WARN,
+	cu_log(CU_LOG_INFO, /* a library tries what it can do without */
 	       "unknown private table "
 	       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
 	       b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],

@@ -46,7 +46,9 @@ static CUresult load_info(struct cu_func *f)
 		return cu_from_errno(r);
 	if (req.result) {
 		req.log[sizeof(req.log) - 1] = 0;
-		cu_log(CU_LOG_ERROR, "kernel %s cannot be compiled: %s", f->name, req.log);
+		if (!f->refused)
+			cu_log(CU_LOG_ERROR, "kernel %s cannot be compiled: %s", f->name, req.log);
+		f->refused = true;
 		return (CUresult)req.result;
 	}
 	memcpy(f->info, &req, sizeof(f->info));

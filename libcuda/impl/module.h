@@ -66,8 +66,9 @@ struct cu_func {
 	struct cu_func *next; /* in its bucket; guarded by module->lock */
 	uint32_t func;	      /* the worker's handle */
 	char *name;	      /* constant */
-	pthread_mutex_t lock; /* guards info_known, info, old */
+	pthread_mutex_t lock; /* guards info_known, refused, info, old */
 	bool info_known;
+	bool refused; /* the log has said why */
 	uint32_t info[offsetof(struct vgpu_func_info, log) / 4];
 	_Atomic(struct func_layout *) layout;
 	struct func_old *old;

@@ -70,7 +70,7 @@ static int reply(struct worker_call *c, int status)
 	return n < 0 ? -errno : 0;
 }
 
-/* Descriptors that came with the message; more than fit are closed by the kernel. */
+/* Descriptors that came with the message; more than there is room for are closed by the kernel. */
 static void take_fds(struct worker_call *c, struct msghdr *mh)
 {
 	struct cmsghdr *cm;
@@ -115,8 +115,12 @@ static int receive(struct worker *w, struct worker_call **ret_call)
 		return r;
 	}
 	take_fds(c, &mh);
-	if ((size_t)n < sizeof(c->msg) || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
-	    (size_t)n != sizeof(c->msg) + c->msg.payload_bytes || c->fd_count != c->msg.fds) {
+	/* The client has as many exportable allocations as this process may have descriptors. */
+	c->no_files = mh.msg_flags & MSG_CTRUNC && c->fd_count < c->msg.fds &&
+		      c->msg.fds <= WIRE_MAX_FDS;
+	if ((size_t)n < sizeof(c->msg) || (mh.msg_flags & MSG_TRUNC) ||
+	    (size_t)n != sizeof(c->msg) + c->msg.payload_bytes ||
+	    (c->fd_count != c->msg.fds && !c->no_files)) {
 		call_free(c);
 		return -EPROTO;
 	}
@@ -130,6 +134,8 @@ static int handle(struct worker_call *c)
 {
 	struct worker *w = c->w;
 
+	if (c->no_files)
+		return -ENOMEM;
 	switch (c->msg.kind) {
 	case WIRE_INIT:
 		return w->ready ? -EPROTO : worker_init(w, c);

@@ -2,6 +2,8 @@
 // The program vgpu-worker itself: real PTX behind its system call filter, and its end.
 #include "tests/unit/worker_front.h"
 
+#include <sys/resource.h>
+
 #include <csignal>
 #include <string>
 
@@ -125,4 +127,33 @@ TEST_F(WorkerProcess, StartedByHandItSaysSo)
 	int r = system(cmd.c_str());
 
 	EXPECT_EQ(2, WEXITSTATUS(r));
+}
+
+TEST_F(WorkerProcess, NoMoreDescriptorsIsNoMoreMemoryNotTheEnd)
+{
+	Front f(true, path.c_str());
+	struct rlimit few = { 64, 64 };
+	struct vgpu_phys_create p = {};
+	struct vgpu_phys_release r = {};
+	std::vector<uint32_t> all;
+	int status = 0;
+
+	f.ctx();
+	ASSERT_EQ(0, prlimit(f.pid, RLIMIT_NOFILE, &few, nullptr));
+	p.size = 2 << 20;
+	p.flags = VGPU_PHYS_FD;
+	p.fd = 0;
+	while (all.size() < 64) {
+		status = f.call(VGPU_OP_PHYS_CREATE, &p, f.memfd(p.size));
+		if (status < 0)
+			break;
+		all.push_back(p.phys);
+	}
+	EXPECT_EQ(-ENOMEM, status);
+	EXPECT_GT(all.size(), 32u);
+	EXPECT_EQ((int64_t)all.size() << 21, f.charge);
+	r.phys = all.back();
+	EXPECT_EQ(0, f.call(VGPU_OP_PHYS_RELEASE, &r));
+	EXPECT_EQ(0, f.call(VGPU_OP_PHYS_CREATE, &p, f.memfd(p.size)));
+	EXPECT_EQ(-ENOMEM, f.call(VGPU_OP_PHYS_CREATE, &p, f.memfd(p.size)));
 }

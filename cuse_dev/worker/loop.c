@@ -116,8 +116,8 @@ static int receive(struct worker *w, struct worker_call **ret_call)
 	}
 	take_fds(c, &mh);
 	/* The client has as many exportable allocations as this process may have descriptors. */
-	c->no_files = mh.msg_flags & MSG_CTRUNC && c->fd_count < c->msg.fds &&
-		      c->msg.fds <= WIRE_MAX_FDS;
+	c->no_files =
+		mh.msg_flags & MSG_CTRUNC && c->fd_count < c->msg.fds && c->msg.fds <= WIRE_MAX_FDS;
 	if ((size_t)n < sizeof(c->msg) || (mh.msg_flags & MSG_TRUNC) ||
 	    (size_t)n != sizeof(c->msg) + c->msg.payload_bytes ||
 	    (c->fd_count != c->msg.fds && !c->no_files)) {

@@ -59,7 +59,7 @@ struct worker_call {
 	struct wire_msg msg;
 	int fds[WIRE_MAX_FDS]; /* -1: taken over by the handler */
 	uint32_t fd_count;
-	bool no_files;	   /* fewer came than were sent: no room for them here */
+	bool no_files;		    /* fewer came than were sent: no room for them here */
 	bool again;		    /* this is not the first try */
 	uint64_t since_ns;	    /* of the first try */
 	uint64_t until_ns;	    /* try again then at the latest; UINT64_MAX: none */

@@ -5,7 +5,8 @@
 #include <string>
 
 /* OpenGL's types are not needed to ask. */
-extern "C" CUresult cuGraphicsGLRegisterBuffer(CUgraphicsResource *r, unsigned buffer, unsigned flags);
+extern "C" CUresult cuGraphicsGLRegisterBuffer(CUgraphicsResource *r, unsigned buffer,
+					       unsigned flags);
 
 namespace {
 

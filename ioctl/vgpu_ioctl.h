@@ -414,8 +414,9 @@ struct vgpu_host_unregister {
 /**
  * struct vgpu_module_load - VGPU_OP_MODULE_LOAD
  *
- * The blob holds PTX text, a fat binary container (magic 0xBA55ED50) or a cubin. A refusal of
- * the image is not an errno: the call succeeds with result set.
+ * The blob holds PTX text, a fat binary container (magic 0xBA55ED50), several of them to be linked
+ * (vgpu_bundle.h) or a cubin. A refusal of the image is not an errno: the call succeeds with result
+ * set.
  */
 struct vgpu_module_load {
 	uint32_t ctx;	     /**< in */

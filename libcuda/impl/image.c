@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ioctl/vgpu_bundle.h"
 #include "libcuda/core/error.h"
 #include "libcuda/impl/image.h"
 #include "libcuda/link/link.h"
@@ -19,12 +20,16 @@
 #define CONTAINER_MAGIC 0xba55ed50u
 #define BY_FD_BYTES	(256u << 10) /* from here a descriptor is cheaper than pwrite */
 
-/* What nvcc puts around a fat binary. Version 2 has a list of unlinked ones behind it. */
+/*
+ * What nvcc puts around a fat binary. Version 2 is that of relocatable device code: the container
+ * has what nvlink made, machine code, and more is a list, with NULL at its end, of the containers
+ * that it was made from.
+ */
 struct wrapper {
 	uint32_t magic;
 	uint32_t version;
 	const void *container;
-	const void *more;
+	const void *const *more;
 };
 
 struct container {
@@ -43,10 +48,75 @@ static size_t elf_bytes(const void *data)
 	return sections > segments ? sections : segments;
 }
 
+/* Size of the container at @p, 0 if there is none. */
+static size_t container_bytes(const void *p)
+{
+	struct container c;
+
+	memcpy(&c, p, sizeof(c));
+	if (c.magic != CONTAINER_MAGIC || c.header_bytes < sizeof(c) || c.bytes > (1ull << 40))
+		return 0;
+	return c.header_bytes + (size_t)c.bytes;
+}
+
+CUresult image_bundle(const struct image_part *parts, unsigned count, void **ret_bundle,
+		      size_t *ret_bytes)
+{
+	size_t table = sizeof(struct vgpu_bundle) + count * sizeof(struct vgpu_bundle_part);
+	struct vgpu_bundle head = { .magic = VGPU_BUNDLE_MAGIC, .parts = count };
+	size_t at = table;
+	uint8_t *b;
+
+	if (!count || count > VGPU_BUNDLE_PARTS)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned i = 0; i < count; i++)
+		at += (parts[i].bytes + 7) & ~(size_t)7;
+	b = calloc(1, at);
+	if (!b)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	head.bytes = at;
+	memcpy(b, &head, sizeof(head));
+	at = table;
+	for (unsigned i = 0; i < count; i++) {
+		struct vgpu_bundle_part part = { .offset = at, .bytes = parts[i].bytes };
+
+		memcpy(b + sizeof(head) + i * sizeof(part), &part, sizeof(part));
+		memcpy(b + at, parts[i].data, parts[i].bytes);
+		at += (parts[i].bytes + 7) & ~(size_t)7;
+	}
+	*ret_bundle = b;
+	*ret_bytes = at;
+	return CUDA_SUCCESS;
+}
+
+/* The containers of a wrapper of version 2. */
+static CUresult find_unlinked(const void *const *list, struct image *image)
+{
+	struct image_part *parts;
+	unsigned count = 0;
+	CUresult r = CUDA_SUCCESS;
+
+	while (list[count])
+		count++;
+	parts = calloc(count, sizeof(*parts));
+	if (!parts)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (unsigned i = 0; i < count && r == CUDA_SUCCESS; i++) {
+		parts[i] = (struct image_part){ list[i], container_bytes(list[i]) };
+		if (!parts[i].bytes)
+			r = CUDA_ERROR_INVALID_IMAGE;
+	}
+	if (r == CUDA_SUCCESS)
+		r = image_bundle(parts, count, &image->made, &image->size);
+	image->data = image->made;
+	free(parts);
+	return r;
+}
+
 CUresult image_find(const void *pointer, struct image *ret_image)
 {
+	struct vgpu_bundle bundle;
 	struct wrapper w;
-	struct container c;
 	uint32_t magic;
 
 	if (!pointer)
@@ -65,13 +135,19 @@ CUresult image_find(const void *pointer, struct image *ret_image)
 			return CUDA_ERROR_INVALID_IMAGE;
 		ret_image->data = w.container;
 		ret_image->wrapped = true;
+		if (w.version == 2 && w.more && w.more[0])
+			return find_unlinked(w.more, ret_image);
 		memcpy(&magic, ret_image->data, sizeof(magic));
 	}
 	if (magic == CONTAINER_MAGIC) {
-		memcpy(&c, ret_image->data, sizeof(c));
-		if (c.header_bytes < sizeof(c) || c.bytes > (1ull << 40))
+		ret_image->size = container_bytes(ret_image->data);
+		if (!ret_image->size)
 			return CUDA_ERROR_INVALID_IMAGE;
-		ret_image->size = c.header_bytes + (size_t)c.bytes;
+	} else if (magic == VGPU_BUNDLE_MAGIC) {
+		memcpy(&bundle, ret_image->data, sizeof(bundle));
+		ret_image->size = (size_t)bundle.bytes;
+		if (ret_image->size <= sizeof(bundle))
+			return CUDA_ERROR_INVALID_IMAGE;
 	} else if (!memcmp(ret_image->data, ELFMAG, SELFMAG)) {
 		ret_image->size = elf_bytes(ret_image->data);
 		if (ret_image->size <= sizeof(Elf64_Ehdr))
@@ -83,7 +159,7 @@ CUresult image_find(const void *pointer, struct image *ret_image)
 	return CUDA_SUCCESS;
 }
 
-CUresult image_read(const char *path, void **ret_data)
+CUresult image_read(const char *path, void **ret_data, size_t *ret_size)
 {
 	struct stat st;
 	size_t got = 0;
@@ -113,6 +189,8 @@ CUresult image_read(const char *path, void **ret_data)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	memset(data + got, 0, 16);
 	*ret_data = data;
+	if (ret_size)
+		*ret_size = got;
 	return CUDA_SUCCESS;
 }
 

@@ -263,13 +263,16 @@ CUresult impl_cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_opti
 		return r;
 	}
 	lib = cu_handle_create(CU_KIND_LIBRARY, sizeof(*lib));
-	if (!lib)
+	if (!lib) {
+		free(image.made);
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	pthread_mutex_init(&lib->lock, NULL);
 	lib->image = image;
+	lib->owned = image.made;
 	lib->lenient = cu_device_count() && cu_caller_is_library(cu_device_get(0));
 	r = CUDA_ERROR_OUT_OF_MEMORY;
-	if (!opt.preserved) {
+	if (!opt.preserved && !image.made) {
 		lib->owned = malloc(image.size);
 		if (!lib->owned)
 			goto free_library;
@@ -298,7 +301,7 @@ CUresult impl_cuLibraryLoadFromFile(CUlibrary *library, const char *fileName,
 	for (unsigned i = 0; libraryOptions && i < numLibraryOptions; i++)
 		if (libraryOptions[i] == CU_LIBRARY_BINARY_IS_PRESERVED)
 			return CUDA_ERROR_INVALID_VALUE; /* the buffer is ours */
-	r = image_read(fileName, &data);
+	r = image_read(fileName, &data, NULL);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = impl_cuLibraryLoadData(library, data, jitOptions, jitOptionsValues, numJitOptions,

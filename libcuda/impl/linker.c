@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linker.c - cuLink*: PTX texts are collected and joined (link_text.c); the result, which the manual
- * calls a cubin, is PTX again and can be loaded as a module. Machine code cannot be run here, so it
- * cannot be linked either; neither are fat binaries, objects and libraries: they are refused.
+ * linker.c - cuLink*: what is to be linked is collected here and linked in the worker. The result,
+ * which the manual calls a cubin, is a bundle of the inputs (ioctl/vgpu_bundle.h): it can be loaded as
+ * a module, kept in a file, and linked again. Machine code cannot be run here, so it cannot be linked
+ * either.
  */
 #include <elf.h>
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include "libcuda/core/call.h"
 #include "libcuda/core/error.h"
 #include "libcuda/impl/impl.h"
-#include "libcuda/impl/link_text.h"
 #include "libcuda/impl/module.h"
 
 struct cu_linker {
@@ -21,9 +21,10 @@ struct cu_linker {
 	uint64_t ctx_id;
 	CUjit_option *option; /* our copy; the values stay the program's */
 	struct jit_options jit;
-	char **text;
+	struct image_part *part; /* our copies */
 	unsigned count;
-	char *result; /* NULL: not completed */
+	void *result; /* NULL: not completed */
+	size_t result_bytes;
 };
 
 static CUresult linker_get(CUlinkState state, struct cu_linker **ret_linker)
@@ -82,15 +83,16 @@ CUresult impl_cuLinkDestroy(CUlinkState state)
 	if (r != CUDA_SUCCESS)
 		return r;
 	for (unsigned i = 0; i < s->count; i++)
-		free(s->text[i]);
-	free(s->text);
+		free((void *)(uintptr_t)s->part[i].data);
+	free(s->part);
 	free(s->option);
 	free(s->result);
 	cu_handle_destroy(s);
 	return CUDA_SUCCESS;
 }
 
-static CUresult refuse(CUjitInputType type, const void *data, size_t size)
+/* What the worker need not be asked about. */
+static CUresult check_input(CUjitInputType type, const void *data, size_t size)
 {
 	bool elf = size >= SELFMAG && !memcmp(data, ELFMAG, SELFMAG);
 
@@ -98,8 +100,16 @@ static CUresult refuse(CUjitInputType type, const void *data, size_t size)
 	case CU_JIT_INPUT_PTX:
 		return elf ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
 	case CU_JIT_INPUT_CUBIN:
+		if (elf)
+			cu_log(CU_LOG_ERROR,
+			       "linking a cubin: machine code cannot run here, PTX is "
+			       "needed");
 		/* What a linker here gave out comes back under this name. */
 		return elf ? CUDA_ERROR_NO_BINARY_FOR_GPU : CUDA_SUCCESS;
+	case CU_JIT_INPUT_FATBINARY:
+	case CU_JIT_INPUT_OBJECT:
+	case CU_JIT_INPUT_LIBRARY:
+		return CUDA_SUCCESS;
 	default:
 		if ((unsigned)type >= CU_JIT_NUM_INPUT_TYPES)
 			return CUDA_ERROR_INVALID_VALUE;
@@ -112,9 +122,10 @@ CUresult impl_cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *dat
 			       const char *name, unsigned int numOptions, CUjit_option *options,
 			       void **optionValues)
 {
+	struct image_part *more;
 	struct jit_options jit;
 	struct cu_linker *s;
-	char **more;
+	void *copy;
 	CUresult r;
 
 	(void)name;
@@ -125,17 +136,18 @@ CUresult impl_cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *dat
 		return CUDA_ERROR_INVALID_VALUE;
 	r = jit_parse(numOptions, options, optionValues, &jit);
 	if (r == CUDA_SUCCESS)
-		r = refuse(type, data, size);
+		r = check_input(type, data, size);
 	if (r != CUDA_SUCCESS)
 		return r;
-	more = realloc(s->text, (s->count + 1) * sizeof(*more));
+	more = realloc(s->part, (s->count + 1) * sizeof(*more));
 	if (!more)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	s->text = more;
-	more[s->count] = strndup(data, size);
-	if (!more[s->count])
+	s->part = more;
+	copy = malloc(size);
+	if (!copy)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	s->count++;
+	memcpy(copy, data, size);
+	s->part[s->count++] = (struct image_part){ copy, size };
 	return CUDA_SUCCESS;
 }
 
@@ -151,17 +163,16 @@ CUresult impl_cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const cha
 			       unsigned int numOptions, CUjit_option *options, void **optionValues)
 {
 	struct cu_linker *s;
+	size_t size;
 	void *data;
 	CUresult r;
 
 	r = linker_get(state, &s);
 	if (r == CUDA_SUCCESS)
-		r = image_read(path, &data);
+		r = image_read(path, &data, &size);
 	if (r != CUDA_SUCCESS)
 		return r;
-	/* There is a NUL behind it. Text only is kept, so that its end is where it says. */
-	r = impl_cuLinkAddData_v2(state, type, data, strlen(data), path, numOptions, options,
-				  optionValues);
+	r = impl_cuLinkAddData_v2(state, type, data, size, path, numOptions, options, optionValues);
 	free(data);
 	return r;
 }
@@ -173,9 +184,9 @@ CUresult impl_cuLinkAddFile(CUlinkState state, CUjitInputType type, const char *
 }
 
 /* Compiles all of it once, so that what is wrong or missing is said now and to this log. */
-static CUresult check(struct cu_linker *s, const char *text)
+static CUresult check(struct cu_linker *s, const void *bundle, size_t bytes)
 {
-	struct image image = { .data = text, .size = strlen(text) + 1, .text = true };
+	struct image image = { .data = bundle, .size = bytes, .text = true };
 	struct jit_options jit = s->jit;
 	struct cu_module *m;
 	char unread[16];
@@ -191,43 +202,48 @@ static CUresult check(struct cu_linker *s, const char *text)
 	return r;
 }
 
+static CUresult complete(struct cu_linker *s)
+{
+	struct cu_ctx *ctx;
+	size_t bytes;
+	void *bundle;
+	CUresult r;
+
+	r = cu_ctx_get((CUcontext)s->ctx, &ctx);
+	if (r == CUDA_SUCCESS && ctx->id != s->ctx_id)
+		r = CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	if (r == CUDA_SUCCESS)
+		r = cu_ctx_error(ctx);
+	if (r == CUDA_SUCCESS)
+		r = image_bundle(s->part, s->count, &bundle, &bytes);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = check(s, bundle, bytes);
+	if (r != CUDA_SUCCESS) {
+		free(bundle);
+		return r;
+	}
+	s->result = bundle;
+	s->result_bytes = bytes;
+	return CUDA_SUCCESS;
+}
+
 CUresult impl_cuLinkComplete(CUlinkState state, void **cubinOut, size_t *sizeOut)
 {
 	struct cu_linker *s;
-	struct cu_ctx *ctx;
-	char *text;
 	CUresult r;
-	int err;
 
 	r = linker_get(state, &s);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (!cubinOut || (!s->count && !s->result))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!s->result) {
-		r = cu_ctx_get((CUcontext)s->ctx, &ctx);
-		if (r == CUDA_SUCCESS && ctx->id != s->ctx_id)
-			r = CUDA_ERROR_CONTEXT_IS_DESTROYED;
-		if (r == CUDA_SUCCESS)
-			r = cu_ctx_error(ctx);
-		if (r != CUDA_SUCCESS)
-			return r;
-		err = link_text_merge((const char *const *)s->text, s->count, &text);
-		if (err == -EINVAL) {
-			jit_finish(&s->jit, CUDA_ERROR_INVALID_PTX, "an input is no PTX text\n");
-			return CUDA_ERROR_INVALID_PTX;
-		}
-		if (err < 0)
-			return cu_from_errno(err);
-		r = check(s, text);
-		if (r != CUDA_SUCCESS) {
-			free(text);
-			return r;
-		}
-		s->result = text;
-	}
+	if (!s->result)
+		r = complete(s);
+	if (r != CUDA_SUCCESS)
+		return r;
 	*cubinOut = s->result;
 	if (sizeOut)
-		*sizeOut = strlen(s->result) + 1;
+		*sizeOut = s->result_bytes;
 	return CUDA_SUCCESS;
 }

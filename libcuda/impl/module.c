@@ -431,6 +431,7 @@ CUresult impl_cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned i
 		return r;
 	}
 	r = module_load(ctx, &img, cu_caller_is_library(ctx->dev), &jit, NULL, &m);
+	free(img.made);
 	if (r == CUDA_SUCCESS)
 		*module = (CUmodule)m;
 	return r;
@@ -457,7 +458,7 @@ CUresult impl_cuModuleLoad(CUmodule *module, const char *fname)
 	r = cu_ctx_usable(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = image_read(fname, &data);
+	r = image_read(fname, &data, NULL);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = impl_cuModuleLoadData(module, data);

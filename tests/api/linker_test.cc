@@ -135,6 +135,54 @@ TEST_F(Linker, FromAFile)
 	CU_OK(cuLinkDestroy(s));
 }
 
+/* What a linker gave out is an input like others. */
+TEST_F(Linker, InTwoSteps)
+{
+	CUdeviceptr out = alloc(4);
+	uint32_t v = 1, got = 0;
+	void *args[] = { &out, &v };
+	CUlinkState first, second;
+	CUfunction f;
+	CUmodule m;
+	void *half, *image;
+	size_t size;
+
+	CU_OK(cuLinkCreate(0, nullptr, nullptr, &first));
+	CU_OK(add(first, callee));
+	CU_OK(cuLinkComplete(first, &half, &size));
+	CU_OK(cuLinkCreate(0, nullptr, nullptr, &second));
+	CU_OK(cuLinkAddData(second, CU_JIT_INPUT_CUBIN, half, size, "half", 0, nullptr, nullptr));
+	CU_OK(cuLinkDestroy(first));
+	CU_OK(add(second, caller));
+	CU_OK(cuLinkComplete(second, &image, &size));
+	CU_OK(cuModuleLoadData(&m, image));
+	CU_OK(cuLinkDestroy(second));
+	CU_OK(cuModuleGetFunction(&f, m, "k"));
+	CU_OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, nullptr, args, nullptr));
+	CU_OK(cuMemcpyDtoH(&got, out, 4));
+	EXPECT_EQ(got, 2u + 1000 + 100);
+	CU_OK(cuModuleUnload(m));
+	CU_OK(cuMemFree(out));
+}
+
+/* An object without device code is named as such when all of it is linked. */
+TEST_F(Linker, ObjectWithoutDeviceCode)
+{
+	static char elf[64] = { 0x7f, 'E', 'L', 'F', 2, 1, 1 };
+	char log[512] = "";
+	CUjit_option opt[] = { CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES };
+	void *val[] = { log, reinterpret_cast<void *>(sizeof(log)) };
+	CUlinkState s;
+	void *image;
+	size_t size;
+
+	CU_OK(cuLinkCreate(2, opt, val, &s));
+	CU_OK(cuLinkAddData(s, CU_JIT_INPUT_OBJECT, elf, sizeof(elf), "x", 0, nullptr, nullptr));
+	CU_IS(cuLinkComplete(s, &image, &size), CUDA_ERROR_INVALID_IMAGE);
+	EXPECT_NE(strstr(log, "object without device code"), nullptr) << log;
+	CU_OK(cuLinkDestroy(s));
+}
+
 TEST_F(Linker, Refusals)
 {
 	static char elf[64] = { 0x7f, 'E', 'L', 'F', 2, 1, 1 };
@@ -147,7 +195,7 @@ TEST_F(Linker, Refusals)
 	CU_IS(cuLinkComplete(s, &image, &size), CUDA_ERROR_INVALID_VALUE);
 	CU_IS(cuLinkAddData(s, CU_JIT_INPUT_CUBIN, elf, sizeof(elf), "x", 0, nullptr, nullptr),
 	      CUDA_ERROR_NO_BINARY_FOR_GPU);
-	CU_IS(cuLinkAddData(s, CU_JIT_INPUT_LIBRARY, elf, sizeof(elf), "x", 0, nullptr, nullptr),
+	CU_IS(cuLinkAddData(s, CU_JIT_INPUT_NVVM, elf, sizeof(elf), "x", 0, nullptr, nullptr),
 	      CUDA_ERROR_NOT_SUPPORTED);
 	CU_IS(cuLinkAddData(s, CUjitInputType(99), elf, sizeof(elf), "x", 0, nullptr, nullptr),
 	      CUDA_ERROR_INVALID_VALUE);

@@ -19,7 +19,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tests/support/abi.txt"
-HEADERS = ["ioctl/vgpu_texture.h", "ioctl/vgpu_ioctl.h", "ioctl/vgpu_share.h"]
+HEADERS = ["ioctl/vgpu_texture.h", "ioctl/vgpu_ioctl.h", "ioctl/vgpu_share.h", "ioctl/vgpu_bundle.h"]
 
 
 def bare(text: str) -> str:

@@ -34,7 +34,8 @@ ALLOWED = {
     # soft backend
     "cuse_dev/backend/backend.h": [],
     "cuse_dev/backend/soft/soft.c": BASE + ["cuse_dev/backend"],
-    "cuse_dev/backend/soft/image": BASE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/image"],
+    "cuse_dev/backend/soft/image": BASE + ["ioctl/vgpu_bundle.h", "cuse_dev/backend/backend.h",
+                                           "cuse_dev/backend/soft/image"],
     "cuse_dev/backend/soft/ptx": BASE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/ptx",
                                          "cuse_dev/backend/soft/ir"],
     # a program, not a room: what it shows comes from all stages

@@ -13,6 +13,7 @@
 #include <cuda.h>
 
 extern "C" {
+#include "ioctl/vgpu_bundle.h"
 #include "libcuda/impl/image.h"
 #include "libcuda/impl/jit.h"
 }
@@ -88,6 +89,44 @@ TEST(Image, WrapperIsTakenOff)
 	EXPECT_EQ(image_find(&w, &i), CUDA_ERROR_INVALID_IMAGE);
 }
 
+/* Relocatable device code: the list counts, not what was linked ahead; its parts become one image. */
+TEST(Image, UnlinkedContainersAreBundled)
+{
+	Container linked, a, b, bad;
+	const void *list[] = { &a, &b, nullptr };
+	Wrapper w;
+	image i;
+
+	a.payload[0] = 1;
+	b.payload[0] = 2;
+	w.version = 2;
+	w.data = &linked;
+	w.more = list;
+	ASSERT_EQ(image_find(&w, &i), CUDA_SUCCESS);
+	ASSERT_EQ(i.data, i.made);
+
+	auto head = static_cast<const vgpu_bundle *>(i.data);
+	auto part = reinterpret_cast<const vgpu_bundle_part *>(head + 1);
+	auto bytes = static_cast<const char *>(i.data);
+
+	EXPECT_EQ(head->magic, VGPU_BUNDLE_MAGIC);
+	EXPECT_EQ(head->bytes, i.size);
+	ASSERT_EQ(head->parts, 2u);
+	EXPECT_EQ(part[0].bytes, 80u);
+	EXPECT_EQ(memcmp(bytes + part[0].offset, &a, 80), 0);
+	EXPECT_EQ(memcmp(bytes + part[1].offset, &b, 80), 0);
+
+	image again;
+
+	ASSERT_EQ(image_find(i.data, &again), CUDA_SUCCESS);
+	EXPECT_EQ(again.size, i.size);
+	EXPECT_EQ(again.made, nullptr);
+	free(i.made);
+	bad.magic = 1;
+	list[1] = &bad;
+	EXPECT_EQ(image_find(&w, &i), CUDA_ERROR_INVALID_IMAGE);
+}
+
 TEST(Image, ElfEndsWithItsLastTable)
 {
 	Elf64_Ehdr e = {};
@@ -110,13 +149,13 @@ TEST(Image, FileGetsANul)
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(write(fd, "abc", 3), 3);
 	close(fd);
-	EXPECT_EQ(image_read(path, &data), CUDA_SUCCESS);
+	EXPECT_EQ(image_read(path, &data, nullptr), CUDA_SUCCESS);
 	EXPECT_STREQ(static_cast<char *>(data), "abc");
 	free(data);
 	unlink(path);
-	EXPECT_EQ(image_read(path, &data), CUDA_ERROR_FILE_NOT_FOUND);
-	EXPECT_EQ(image_read("/tmp", &data), CUDA_ERROR_FILE_NOT_FOUND);
-	EXPECT_EQ(image_read(nullptr, &data), CUDA_ERROR_INVALID_VALUE);
+	EXPECT_EQ(image_read(path, &data, nullptr), CUDA_ERROR_FILE_NOT_FOUND);
+	EXPECT_EQ(image_read("/tmp", &data, nullptr), CUDA_ERROR_FILE_NOT_FOUND);
+	EXPECT_EQ(image_read(nullptr, &data, nullptr), CUDA_ERROR_INVALID_VALUE);
 }
 
 TEST(Jit, LogsAndSizesComeBack)

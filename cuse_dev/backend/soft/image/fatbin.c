@@ -56,27 +56,36 @@ void fatbin_walk_start(struct fatbin_walk *w, const void *image, size_t bytes)
 	w->entry_end = w->p;
 }
 
+size_t fatbin_container_bytes(const unsigned char *p, size_t bytes)
+{
+	uint16_t header;
+	uint64_t behind;
+
+	if (bytes < CONTAINER_HEADER || get32(p) != FATBIN_CONTAINER_MAGIC)
+		return 0;
+	header = get16(p + 6);
+	behind = get64(p + 8);
+	if (header < CONTAINER_HEADER || header > bytes || behind > bytes - header)
+		return 0;
+	return header + (size_t)behind;
+}
+
 /* Into the next container; false when there is none. */
 static bool open_container(struct fatbin_walk *w)
 {
-	uint16_t header;
-	uint64_t bytes;
+	size_t bytes;
 
 	while ((size_t)(w->end - w->p) >= 4 && !get32(w->p))
 		w->p += 4; /* padding */
-	if ((size_t)(w->end - w->p) < CONTAINER_HEADER)
+	if ((size_t)(w->end - w->p) < CONTAINER_HEADER || get32(w->p) != FATBIN_CONTAINER_MAGIC)
 		return false;
-	if (get32(w->p) != FATBIN_CONTAINER_MAGIC)
-		return false;
-	header = get16(w->p + 6);
-	bytes = get64(w->p + 8);
-	if (header < CONTAINER_HEADER || header > (size_t)(w->end - w->p) ||
-	    bytes > (size_t)(w->end - w->p) - header) {
+	bytes = fatbin_container_bytes(w->p, (size_t)(w->end - w->p));
+	if (!bytes) {
 		w->broken = true;
 		return false;
 	}
-	w->p += header;
 	w->entry_end = w->p + bytes;
+	w->p += get16(w->p + 6);
 	return true;
 }
 

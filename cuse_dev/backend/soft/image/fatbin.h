@@ -30,6 +30,8 @@ struct fatbin_walk {
 void fatbin_walk_start(struct fatbin_walk *w, const void *image, size_t bytes);
 /** fatbin_walk_next() - false at the end, or when something does not fit (then w->broken). */
 bool fatbin_walk_next(struct fatbin_walk *w, struct fatbin_entry *ret_entry);
+/** fatbin_container_bytes() - of the container at @p; 0: there is none, or it does not fit. */
+size_t fatbin_container_bytes(const unsigned char *p, size_t bytes);
 /** fatbin_unpack() - the payload in malloc'd memory with a NUL behind it. 0, -EINVAL, -ENOMEM. */
 int fatbin_unpack(const struct fatbin_entry *e, char **ret_text, size_t *ret_bytes);
 

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuse_dev/backend/soft/image/bundle.h"
 #include "cuse_dev/backend/soft/image/fatbin.h"
 #include "cuse_dev/base/limits.h"
+#include "ioctl/vgpu_bundle.h"
 
 #define IMAGE_CANDIDATES 64
 #define IMAGE_HEAD	 8192 /* .target stands before anything long */
@@ -182,6 +184,8 @@ uint32_t image_pick(const void *image, size_t bytes, uint32_t cc, bool lenient,
 	memset(ret_text, 0, sizeof(*ret_text));
 	if (bytes >= 4)
 		memcpy(&magic, image, 4);
+	if (magic == VGPU_BUNDLE_MAGIC)
+		return bundle_link(image, bytes, cc, lenient, ret_text, log);
 	if (magic == FATBIN_CONTAINER_MAGIC)
 		return pick_container(image, bytes, cc, lenient, ret_text, log);
 	if (bytes >= 4 && !memcmp(image, elf, 4)) {

@@ -2,8 +2,8 @@
 /*
  * image.h - find the PTX text in whatever a program hands to cuModuleLoadData.
  *
- * Fat binary containers (plain, LZ4 and zstd payloads), PTX text, and cubins, which are recognised
- * only to say that they cannot run. Every size inside is foreign and checked.
+ * Fat binary containers (plain, LZ4 and zstd payloads), PTX text, bundles of such to be linked, and
+ * cubins, which are recognised only to say that they cannot run. Every size inside is foreign and checked.
  */
 #ifndef SOFT_IMAGE_H
 #define SOFT_IMAGE_H

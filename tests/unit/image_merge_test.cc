@@ -8,7 +8,7 @@
 #include <vector>
 
 extern "C" {
-#include "libcuda/impl/link_text.h"
+#include "cuse_dev/backend/soft/image/merge.h"
 }
 
 namespace {
@@ -22,7 +22,7 @@ int merge(const std::vector<std::string> &in, std::string *out)
 
 	for (const auto &s : in)
 		p.push_back(s.c_str());
-	int r = link_text_merge(p.data(), unsigned(p.size()), &text);
+	int r = image_merge(p.data(), unsigned(p.size()), &text);
 
 	if (!r)
 		*out = text;
@@ -39,7 +39,7 @@ size_t count(const std::string &s, const std::string &what)
 	return n;
 }
 
-TEST(LinkText, OneHeadWithTheHighest)
+TEST(ImageMerge, OneHeadWithTheHighest)
 {
 	std::string out;
 
@@ -54,7 +54,7 @@ TEST(LinkText, OneHeadWithTheHighest)
 	EXPECT_EQ(count(out, "debug"), 0u) << out;
 }
 
-TEST(LinkText, LocalNamesAreKeptApart)
+TEST(ImageMerge, LocalNamesAreKeptApart)
 {
 	std::string out;
 	const std::string one = head + ".global .align 4 .u32 x[2] = { 1, 2 }, y;\n"
@@ -72,7 +72,7 @@ TEST(LinkText, LocalNamesAreKeptApart)
 	EXPECT_EQ(count(out, "a$link"), 0u) << out;
 }
 
-TEST(LinkText, WhatIsShownKeepsItsName)
+TEST(ImageMerge, WhatIsShownKeepsItsName)
 {
 	std::string out;
 
@@ -86,7 +86,7 @@ TEST(LinkText, WhatIsShownKeepsItsName)
 }
 
 /* A name of one's own gives way to the one that another text shows. */
-TEST(LinkText, LocalAgainstShown)
+TEST(ImageMerge, LocalAgainstShown)
 {
 	std::string out;
 
@@ -99,7 +99,7 @@ TEST(LinkText, LocalAgainstShown)
 }
 
 /* Declared without, defined with a directive: it is one thing. */
-TEST(LinkText, ForwardDeclaration)
+TEST(ImageMerge, ForwardDeclaration)
 {
 	std::string out;
 
@@ -110,7 +110,7 @@ TEST(LinkText, ForwardDeclaration)
 	EXPECT_EQ(count(out, "$link"), 0u) << out;
 }
 
-TEST(LinkText, StringsAndInstructionsAreLeftAlone)
+TEST(ImageMerge, StringsAndInstructionsAreLeftAlone)
 {
 	std::string out;
 
@@ -124,7 +124,7 @@ TEST(LinkText, StringsAndInstructionsAreLeftAlone)
 	EXPECT_EQ(count(out, "\"add\""), 2u) << out;
 }
 
-TEST(LinkText, Refusals)
+TEST(ImageMerge, Refusals)
 {
 	std::string out;
 

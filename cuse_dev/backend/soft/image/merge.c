@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * link_text.c - joins PTX texts; link_text.h says what for. The texts are the program's own, in its
- * own process.
+ * merge.c - joins PTX texts; merge.h says what for.
  *
  * Only the outermost level is understood: statements begin with directives and end with ';' or with
  * the brace of a body. Words inside bodies are looked at to be renamed, nothing else.
@@ -12,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcuda/impl/link_text.h"
+#include "cuse_dev/backend/soft/image/merge.h"
+#include "cuse_dev/base/limits.h"
 
 struct word {
 	const char *at;
@@ -31,6 +31,7 @@ struct merge {
 	size_t count, cap;
 	struct word version, target; /* the highest of all texts */
 	FILE *out;
+	size_t written; /* names get longer: no more than a text may have */
 };
 
 /* ---- words ---------------------------------------------------------------------------------- */
@@ -268,10 +269,14 @@ static void choose_names(struct merge *m)
 			m->symbol[k].renamed = m->symbol[k].local;
 	}
 	/* A text that shows a name somewhere means the same thing by it everywhere. */
-	for (i = 0; i < m->count; i++)
-		for (j = i + 1; j < m->count && !by_name(&m->symbol[i], &m->symbol[j]); j++)
-			if (!m->symbol[i].renamed || !m->symbol[j].renamed)
-				m->symbol[i].renamed = m->symbol[j].renamed = false;
+	for (i = 0; i < m->count; i = j) {
+		bool shown = false;
+
+		for (j = i; j < m->count && !by_name(&m->symbol[i], &m->symbol[j]); j++)
+			shown |= !m->symbol[j].renamed;
+		for (k = i; shown && k < j; k++)
+			m->symbol[k].renamed = false;
+	}
 }
 
 static bool renamed(const struct merge *m, const struct word *w, unsigned input)
@@ -285,7 +290,8 @@ static bool renamed(const struct merge *m, const struct word *w, unsigned input)
 	return s && s->renamed;
 }
 
-static void write_text(struct merge *m, unsigned input, const char *p)
+/* 0, or -E2BIG. */
+static int write_text(struct merge *m, unsigned input, const char *p)
 {
 	const char *from, *behind;
 	struct word w;
@@ -295,6 +301,7 @@ static void write_text(struct merge *m, unsigned input, const char *p)
 		from = p;
 		p = skip(p);
 		fwrite(from, 1, (size_t)(p - from), m->out);
+		m->written += (size_t)(p - from);
 		if (!*p)
 			break;
 		behind = depth ? NULL : head(m, p, &ignored);
@@ -305,13 +312,17 @@ static void write_text(struct merge *m, unsigned input, const char *p)
 		p = token(p, &w);
 		depth += (*w.at == '{') - (*w.at == '}');
 		fwrite(w.at, 1, w.bytes, m->out);
+		m->written += w.bytes;
 		if (renamed(m, &w, input))
-			fprintf(m->out, "$link%u", input);
+			m->written += (size_t)fprintf(m->out, "$link%u", input);
+		if (m->written > LIMIT_PTX_BYTES)
+			return -E2BIG;
 	}
 	fputc('\n', m->out);
+	return 0;
 }
 
-int link_text_merge(const char *const *texts, unsigned count, char **ret_text)
+int image_merge(const char *const *texts, unsigned count, char **ret_text)
 {
 	struct merge m = { 0 };
 	size_t bytes;
@@ -333,11 +344,12 @@ int link_text_merge(const char *const *texts, unsigned count, char **ret_text)
 	}
 	fprintf(m.out, ".version %.*s\n.target %.*s\n.address_size 64\n", (int)m.version.bytes,
 		m.version.at, (int)m.target.bytes, m.target.at);
-	for (i = 0; i < count; i++)
-		write_text(&m, i, texts[i]);
-	if (fclose(m.out)) {
-		free(text);
+	for (i = 0; i < count && !r; i++)
+		r = write_text(&m, i, texts[i]);
+	if (fclose(m.out) && !r)
 		r = -ENOMEM;
+	if (r) {
+		free(text);
 		goto free_symbols;
 	}
 	*ret_text = text;

@@ -322,19 +322,48 @@ static CUresult limit_call(CUlimit limit, bool set, size_t *value)
 	return CUDA_SUCCESS;
 }
 
+/*
+ * Contexts that share the GPU with graphics have limits of their own. None of ours is one: what only
+ * tells that is answered here, true for every context.
+ */
+static bool graphics_limit(CUlimit limit, const struct cu_ctx *ctx, size_t *ret_value)
+{
+	switch ((int)limit) {
+	case CU_LIMIT_SHMEM_SIZE:
+		*ret_value = (size_t)cu_device_attr(
+			ctx->dev, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 0);
+		return true;
+	case CU_LIMIT_CIG_ENABLED:
+	case CU_LIMIT_CIG_SHMEM_FALLBACK_ENABLED:
+		*ret_value = 0;
+		return true;
+	default:
+		return false;
+	}
+}
+
 CUresult impl_cuCtxSetLimit(CUlimit limit, size_t value)
 {
+	struct cu_ctx *ctx;
+	size_t fixed;
+	CUresult r = cu_ctx_usable(&ctx);
+
+	if (r == CUDA_SUCCESS && graphics_limit(limit, ctx, &fixed))
+		return CUDA_ERROR_UNSUPPORTED_LIMIT;
 	return limit_call(limit, true, &value);
 }
 
 CUresult impl_cuCtxGetLimit(size_t *pvalue, CUlimit limit)
 {
+	struct cu_ctx *ctx;
 	size_t value = 0;
 	CUresult r;
 
 	if (!pvalue)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = limit_call(limit, false, &value);
+	r = cu_ctx_usable(&ctx);
+	if (r != CUDA_SUCCESS || !graphics_limit(limit, ctx, &value))
+		r = limit_call(limit, false, &value);
 	if (r == CUDA_SUCCESS)
 		*pvalue = value;
 	return r;

@@ -183,6 +183,13 @@ TEST_F(Context, LimitsAndIds)
 	CU_OK(cuCtxGetLimit(&v, CU_LIMIT_STACK_SIZE));
 	EXPECT_GE(v, 4096u);
 	CU_IS(cuCtxGetLimit(&v, CU_LIMIT_MAX), CUDA_ERROR_INVALID_VALUE);
+	/* cuBLAS 13 asks: no context of ours shares the GPU with graphics. */
+	v = 1;
+	CU_OK(cuCtxGetLimit(&v, CU_LIMIT_CIG_ENABLED));
+	EXPECT_EQ(v, 0u);
+	CU_OK(cuCtxGetLimit(&v, CU_LIMIT_SHMEM_SIZE));
+	EXPECT_GE(v, 49152u);
+	CU_IS(cuCtxSetLimit(CU_LIMIT_CIG_ENABLED, 1), CUDA_ERROR_UNSUPPORTED_LIMIT);
 	CU_IS(cuCtxGetLimit(nullptr, CU_LIMIT_STACK_SIZE), CUDA_ERROR_INVALID_VALUE);
 	CU_OK(cuCtxDestroy(a));
 	CU_OK(cuCtxDestroy(b));

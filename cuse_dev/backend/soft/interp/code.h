@@ -49,7 +49,8 @@ struct interp_ext {
 	struct interp_opnd *opnd; /* [nd + ns] */
 	struct ir_slot *args, *rets;
 	uint32_t nargs, nrets;
-	uint32_t *targets; /* SWITCH: segments */
+	const struct interp_mma *mma; /* matrix instructions, see matrix.h */
+	uint32_t *targets;	      /* SWITCH: segments */
 	uint32_t count;
 };
 
@@ -239,6 +240,11 @@ static inline const struct interp_inst *interp_jump(struct interp_warp *w,
  * Lanes that do not run get the dummy. false: a fault is recorded.
  */
 bool interp_lane_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8_t **ret_ptr);
+/** interp_lane_ptr() - the same for one lane; NULL: a fault is recorded. */
+uint8_t *interp_lane_ptr(struct interp_warp *w, const struct interp_inst *in, uint32_t lane);
+/** interp_space_ptr() - one address in a space; NULL if it is not valid for @bytes. */
+uint8_t *interp_space_ptr(struct interp_warp *w, uint8_t space, uint32_t lane, uint64_t va,
+			  uint64_t bytes);
 /** interp_generic_ptr() - one address; NULL if it is not valid for @bytes. */
 uint8_t *interp_generic_ptr(struct interp_warp *w, uint32_t lane, uint64_t va, uint64_t bytes);
 /** interp_read() - copy from a generic address; false if that faults. */

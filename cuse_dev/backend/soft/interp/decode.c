@@ -16,6 +16,7 @@
 
 #include "cuse_dev/backend/soft/interp/alloc.h"
 #include "cuse_dev/backend/soft/interp/code.h"
+#include "cuse_dev/backend/soft/interp/matrix.h"
 #include "cuse_dev/backend/soft/interp/vec.h"
 #include "cuse_dev/base/arena.h"
 
@@ -762,15 +763,15 @@ static uint32_t store_handler(uint32_t to, uint32_t from)
 }
 
 /* The address and what is common to loads, stores and atomics. */
-static void set_address(struct dec *d, struct interp_inst *p, uint32_t elems)
+static void set_place(struct dec *d, struct interp_inst *p, uint32_t elems, uint32_t bytes,
+		      const struct ir_operand *a)
 {
 	const struct ir_inst *in = d->in;
-	const struct ir_operand *a = src(d, 0);
 
 	if (!p)
 		return;
 	p->n = (uint8_t)elems;
-	p->bytes = (uint8_t)(ir_type_bits(in->type) / 8);
+	p->bytes = (uint8_t)bytes;
 	p->space = in->space;
 	p->imm = (uint64_t)in->offset;
 	if (a->kind == IR_OPND_REG) {
@@ -790,6 +791,11 @@ static void set_address(struct dec *d, struct interp_inst *p, uint32_t elems)
 	}
 	if (in->sem >= IR_SEM_VOLATILE)
 		p->flags |= INTERP_POLL;
+}
+
+static void set_address(struct dec *d, struct interp_inst *p, uint32_t elems)
+{
+	set_place(d, p, elems, ir_type_bits(d->in->type) / 8, src(d, 0));
 }
 
 /* A vector access that other threads may watch: its elements must move together. */
@@ -1006,7 +1012,7 @@ static int member_source(const struct ir_inst *in)
 	case IR_OP_WARP_SYNC:
 		return 0;
 	default:
-		return -1;
+		return ir_op_is_matrix(in->op) ? 0 : -1;
 	}
 }
 
@@ -1041,6 +1047,75 @@ static void decode_vote(struct dec *d)
 	p->imm = d->in->sub;
 }
 
+static const struct rt_mma_ops *mma_ops(const interp_fn *handlers)
+{
+	if (handlers == interp_vec_handlers())
+		return rt_mma_ops();
+#ifdef __x86_64__
+	if (handlers == interp_vec_avx512)
+		return &rt_mma_avx512;
+	if (handlers == interp_vec_avx2)
+		return &rt_mma_avx2;
+#endif
+	return &rt_mma_sse2;
+}
+
+/* 32 lanes of an immediate, as a register would hold them. */
+static const void *fixed_lanes(struct dec *d, const struct ir_operand *o)
+{
+	bool wide = d->in->aux->mma.a == IR_MAT_F64;
+	uint32_t *p = arena_alloc(d->arena, 2 * LANES_N * sizeof(*p));
+
+	for (uint32_t i = 0; p && i < 2 * LANES_N; i++)
+		p[i] = (uint32_t)(wide && i % 2 ? o->imm >> 32 : o->imm);
+	return p;
+}
+
+static void decode_matrix(struct dec *d)
+{
+	static const interp_fn fns[] = {
+		[IR_OP_MMA - IR_OP_MMA] = interp_op_mma,
+		[IR_OP_LDMATRIX - IR_OP_MMA] = interp_op_ldmatrix,
+		[IR_OP_STMATRIX - IR_OP_MMA] = interp_op_stmatrix,
+		[IR_OP_MOVMATRIX - IR_OP_MMA] = interp_op_movmatrix,
+		[IR_OP_WMMA_LD - IR_OP_MMA] = interp_op_wmma_ld,
+		[IR_OP_WMMA_ST - IR_OP_MMA] = interp_op_wmma_st,
+		[IR_OP_WGMMA - IR_OP_MMA] = interp_op_wgmma,
+	};
+	const struct ir_inst *in = d->in;
+	uint32_t n = (uint32_t)in->nd + in->ns;
+	struct interp_mma *m = arena_alloc(d->arena, sizeof(*m));
+	struct interp_ext *x = make_ext(d);
+	struct interp_inst *p;
+
+	if (m)
+		m->fixed = arena_alloc(d->arena, n * sizeof(*m->fixed));
+	if (!m || !x || !m->fixed) {
+		d->error = d->error ? d->error : -ENOMEM;
+		return;
+	}
+	m->x = in->aux->mma;
+	ir_mma_valid(in->op, &m->x, &m->regs);
+	m->ops = mma_ops(d->vec);
+	x->mma = m;
+	for (uint32_t i = in->nd; i < n; i++) {
+		if (in->opnd[i].kind == IR_OPND_REG)
+			continue;
+		m->fixed[i] = fixed_lanes(d, &in->opnd[i]);
+		if (!m->fixed[i])
+			d->error = d->error ? d->error : -ENOMEM;
+	}
+	p = emit(d, fns[in->op - IR_OP_MMA]);
+	if (p)
+		p->ext = x;
+	if (in->op == IR_OP_LDMATRIX || in->op == IR_OP_STMATRIX)
+		set_place(d, p, 1, 16, src(d, 1));
+	else if (in->op == IR_OP_WMMA_LD || in->op == IR_OP_WMMA_ST)
+		set_place(d, p, 1, 1, src(d, 1));
+	else if (in->op == IR_OP_WGMMA && p)
+		p->space = in->space;
+}
+
 /* Instructions at which lanes wait for others of their warp. */
 static void decode_warp_op(struct dec *d)
 {
@@ -1063,6 +1138,8 @@ static void decode_warp_op(struct dec *d)
 		decode_shfl(d);
 	else if (d->in->op == IR_OP_VOTE)
 		decode_vote(d);
+	else if (ir_op_is_matrix(d->in->op))
+		decode_matrix(d);
 	else if (d->in->op != IR_OP_WARP_SYNC)
 		emit_ext(d, interp_op_misc);
 }

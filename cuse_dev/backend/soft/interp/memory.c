@@ -50,7 +50,7 @@ static uint8_t *shared_ptr(const struct interp_warp *w, uint64_t va, uint64_t by
 	return b && va <= size && bytes <= size - va ? b->shared + va : NULL;
 }
 
-static uint8_t *space_ptr(struct interp_warp *w, uint8_t space, uint32_t lane, uint64_t va,
+uint8_t *interp_space_ptr(struct interp_warp *w, uint8_t space, uint32_t lane, uint64_t va,
 			  uint64_t bytes)
 {
 	const struct simt_grid *g = w->base.grid;
@@ -87,42 +87,47 @@ uint8_t *interp_generic_ptr(struct interp_warp *w, uint32_t lane, uint64_t va, u
 	if (p)
 		return p;
 	if (off < IR_APERTURE_BYTES)
-		return space_ptr(w, IR_SPACE_SHARED, lane, off, bytes);
+		return interp_space_ptr(w, IR_SPACE_SHARED, lane, off, bytes);
 	off = va - IR_LOCAL_APERTURE;
 	if (off < IR_APERTURE_BYTES)
-		return space_ptr(w, IR_SPACE_LOCAL, lane, off, bytes);
+		return interp_space_ptr(w, IR_SPACE_LOCAL, lane, off, bytes);
 	off = va - IR_PARAM_APERTURE;
 	if (off < IR_APERTURE_BYTES)
-		return space_ptr(w, IR_SPACE_PARAM, lane, off, bytes);
+		return interp_space_ptr(w, IR_SPACE_PARAM, lane, off, bytes);
 	return NULL;
+}
+
+uint8_t *interp_lane_ptr(struct interp_warp *w, const struct interp_inst *in, uint32_t lane)
+{
+	static const char *const names[] = { "generic", "global", "const", "shared",
+					     "local",	"param",  "frame" };
+	uint64_t bytes = (uint64_t)in->n * in->bytes, va = interp_lane_address(w, in, lane);
+	uint8_t *p;
+
+	if (va & (bytes - 1)) {
+		interp_fault(w, in, 716, (int)lane, va, "misaligned access to %s 0x%llx, %u bytes",
+			     names[in->space], (unsigned long long)va, (unsigned int)bytes);
+		return NULL;
+	}
+	p = interp_space_ptr(w, in->space, lane, va, bytes);
+	if (!p)
+		interp_fault(w, in, 700, (int)lane, va,
+			     "access outside of memory: %s 0x%llx, %u bytes", names[in->space],
+			     (unsigned long long)va, (unsigned int)bytes);
+	return p;
 }
 
 bool interp_lane_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8_t **ret_ptr)
 {
-	static const char *const names[] = { "generic", "global", "const", "shared",
-					     "local",	"param",  "frame" };
-	uint64_t bytes = (uint64_t)in->n * in->bytes;
-
 	w->cur = in;
 	for (uint32_t i = 0; i < LANES_N; i++)
 		ret_ptr[i] = w->dummy;
 	for (uint32_t m = w->mask; m; m &= m - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(m);
-		uint64_t va = interp_lane_address(w, in, lane);
 
-		if (va & (bytes - 1)) {
-			interp_fault(w, in, 716, (int)lane, va,
-				     "misaligned access to %s 0x%llx, %u bytes", names[in->space],
-				     (unsigned long long)va, (unsigned int)bytes);
+		ret_ptr[lane] = interp_lane_ptr(w, in, lane);
+		if (!ret_ptr[lane])
 			return false;
-		}
-		ret_ptr[lane] = space_ptr(w, in->space, lane, va, bytes);
-		if (!ret_ptr[lane]) {
-			interp_fault(w, in, 700, (int)lane, va,
-				     "access outside of memory: %s 0x%llx, %u bytes",
-				     names[in->space], (unsigned long long)va, (unsigned int)bytes);
-			return false;
-		}
 	}
 	return true;
 }

@@ -222,6 +222,83 @@ enum ir_prmt {
 	IR_PRMT_RC16
 };
 
+/*
+ * What the elements of a matrix are.   X(NAME, text, bits, register bits)
+ * S4 .. E2M1 stand packed in 32-bit registers, lowest bits first.
+ */
+/* clang-format off */
+#define IR_MATS(X)                                                                                 \
+	X(NONE, "none", 0)                                                                         \
+	X(F16,  "f16",  16)                                                                        \
+	X(BF16, "bf16", 16)                                                                        \
+	X(TF32, "tf32", 32)                                                                        \
+	X(F32,  "f32",  32)                                                                        \
+	X(F64,  "f64",  64)                                                                        \
+	X(S32,  "s32",  32)                                                                        \
+	X(S8,   "s8",   8)                                                                         \
+	X(U8,   "u8",   8)                                                                         \
+	X(S4,   "s4",   4)                                                                         \
+	X(U4,   "u4",   4)                                                                         \
+	X(B1,   "b1",   1)                                                                         \
+	X(E4M3, "e4m3", 8)                                                                         \
+	X(E5M2, "e5m2", 8)                                                                         \
+	X(E3M2, "e3m2", 8)  /* in the low 6 bits of a byte */                                      \
+	X(E2M3, "e2m3", 8)  /* the same */                                                         \
+	X(E2M1, "e2m1", 8)  /* in the middle 4 bits of a byte */                                   \
+	X(P4,   "p4",   4)  /* e2m1 without padding: kinds mxf4, mxf4nvf4 */                       \
+	X(UE8M0, "ue8m0", 8)                                                                       \
+	X(UE4M3, "ue4m3", 8)                                                                       \
+	X(B16,  "b16",  16) /* ldmatrix, stmatrix */                                               \
+	X(B8,   "b8",   8)                                                                         \
+	X(B6P32, "b6x16_p32", 8) /* 16 elements of 6 bits, 32 bits of padding */                   \
+	X(B4P64, "b4x16_p64", 8)
+/* clang-format on */
+
+enum ir_mat {
+#define X(NAME, text, bits) IR_MAT_##NAME,
+	IR_MATS(X)
+#undef X
+		IR_MAT_COUNT
+};
+
+/* Which matrix a fragment holds: of WMMA_LD and WMMA_ST. */
+enum ir_frag { IR_FRAG_A, IR_FRAG_B, IR_FRAG_C };
+enum ir_bitop { IR_BITOP_NONE, IR_BITOP_XOR, IR_BITOP_AND };
+
+/*
+ * The numbers of a matrix instruction.   X(field, text)   Printed as text=value where not 0.
+ *
+ *   m n k        shape; of ldmatrix and stmatrix the shape of one matrix (k = 0)
+ *   a b d c      enum ir_mat
+ *   sparse       A holds half of its columns; 2: ordered metadata
+ *   quad         m8n8k4 of f16: each quad pair multiplies matrices of its own
+ *   scale        scales per row (1X, 2X, 4X), 0 none; stype: their enum ir_mat
+ *   acol bcol    of quad: the matrix stands column by column in its quad pair; of wgmma: .trans, the
+ *                rows of a column stand together in shared memory; acol of what moves one matrix: it
+ *                stands column by column in memory, .trans
+ *   frag         enum ir_frag; num: matrices of ldmatrix, stmatrix
+ *   adesc        wgmma: A comes from shared memory
+ * Of ldmatrix a is what registers hold and b what memory does; a row of m8n8 or the like per lane.
+ *   nega negb    wgmma: the negated matrix is meant
+ */
+#define IR_MMA_FIELDS(X)                                                                           \
+	X(m, "m")                                                                                  \
+	X(n, "n") X(k, "k") X(a, "a") X(b, "b") X(c, "c") X(d, "d") X(sparse, "sparse")            \
+		X(quad, "quad") X(scale, "scale") X(stype, "stype") X(bitop, "bitop")              \
+			X(acol, "acol") X(bcol, "bcol") X(frag, "frag") X(num, "num")              \
+				X(adesc, "adesc") X(nega, "nega") X(negb, "negb")
+
+struct ir_mma {
+#define X(field, text) uint16_t field;
+	IR_MMA_FIELDS(X)
+#undef X
+};
+
+/** How many registers the parts of a matrix instruction have. */
+struct ir_mma_regs {
+	uint32_t a, b, c, d;
+};
+
 /* Special registers (PTX ISA, section 10).   X(NAME, text, type) */
 /* clang-format off */
 #define IR_SREGS(X)                                                                                \
@@ -288,7 +365,7 @@ struct ir_slot {
 	uint32_t size;	 /* bytes */
 };
 
-/** What does not fit the common struct: CALL, SWITCH. */
+/** What does not fit the common struct: CALL, SWITCH, matrix instructions. */
 struct ir_aux {
 	uint32_t count;	   /* SWITCH: targets; CALL*: arguments */
 	uint32_t *targets; /* SWITCH: block indices */
@@ -297,6 +374,7 @@ struct ir_aux {
 	uint32_t nrets;
 	struct ir_slot *rets; /* CALL*: pieces of the caller's frame that receive the results */
 	uint32_t func;	      /* CALL: index into ir_unit.funcs; CALL_BUILTIN: enum ir_builtin */
+	struct ir_mma mma;    /* the matrix instructions */
 };
 
 /**
@@ -389,8 +467,18 @@ int ir_read(const char *text, struct base_arena *arena, struct ir_unit **ret_uni
 /** ir_verify() - operand counts, register widths, block targets. 0 or -EINVAL with @err. */
 int ir_verify(const struct ir_unit *unit, char *err, size_t err_bytes);
 
+/* ---- ir_mma.c ------------------------------------------------------------------------------- */
+
+/** ir_mma_valid() - is there such an instruction, and how many registers have its parts (d: loads too)? */
+bool ir_mma_valid(enum ir_op op, const struct ir_mma *x, struct ir_mma_regs *ret_regs);
+/** ir_mma_sources() - how many sources it has, the mask of members included. */
+uint32_t ir_mma_sources(enum ir_op op, const struct ir_mma *x, const struct ir_mma_regs *regs);
+
 /* ---- ir_info.c ------------------------------------------------------------------------------ */
 
+bool ir_op_is_matrix(enum ir_op op);
+const char *ir_mat_text(enum ir_mat t);
+uint32_t ir_mat_bits(enum ir_mat t);
 const char *ir_type_text(enum ir_type t);
 uint32_t ir_type_bits(enum ir_type t);
 bool ir_type_signed(enum ir_type t);

@@ -50,6 +50,30 @@ const char *ir_op_text(enum ir_op op)
 	return (unsigned int)op < IR_OP_COUNT ? op_texts[op] : "?";
 }
 
+static const struct {
+	const char *text;
+	uint32_t bits;
+} mats[IR_MAT_COUNT] = {
+#define X(NAME, text, bits) [IR_MAT_##NAME] = { text, bits },
+	IR_MATS(X)
+#undef X
+};
+
+const char *ir_mat_text(enum ir_mat t)
+{
+	return (unsigned int)t < IR_MAT_COUNT ? mats[t].text : "?";
+}
+
+uint32_t ir_mat_bits(enum ir_mat t)
+{
+	return (unsigned int)t < IR_MAT_COUNT ? mats[t].bits : 0;
+}
+
+bool ir_op_is_matrix(enum ir_op op)
+{
+	return op >= IR_OP_MMA && op <= IR_OP_WGMMA;
+}
+
 const char *ir_sreg_text(enum ir_sreg s)
 {
 	return (unsigned int)s < IR_SREG_COUNT ? sreg_texts[s] : "?";

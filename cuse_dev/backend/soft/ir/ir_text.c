@@ -165,7 +165,15 @@ static void print_inst(FILE *f, const struct ir_inst *in)
 #undef X
 	if (in->offset)
 		fprintf(f, " off=%lld", (long long)in->offset);
-	if (in->aux) {
+	if (in->aux && ir_op_is_matrix(in->op)) {
+		fputs(" mma(", f);
+#define X(field, text)                                                                             \
+	if (in->aux->mma.field)                                                                    \
+		fprintf(f, " " text "=%u", in->aux->mma.field);
+		IR_MMA_FIELDS(X)
+#undef X
+		fputs(" )", f);
+	} else if (in->aux) {
 		print_slots(f, "args", in->aux->args, in->aux->count);
 		print_slots(f, "rets", in->aux->rets, in->aux->nrets);
 		fprintf(f, " func=%u", in->aux->func);
@@ -601,6 +609,25 @@ static bool accept_key(struct reader *r, const char *key)
 	return true;
 }
 
+/* mma( m=16 n=8 ... ) */
+static void read_mma(struct reader *r, struct ir_inst *in)
+{
+	struct ir_aux *aux = need_aux(r, in);
+
+	next(r);
+	want_punct(r, '(');
+	while (aux && !r->error && !accept_punct(r, ')')) {
+#define X(field, text)                                                                             \
+	if (accept_key(r, text)) {                                                                 \
+		aux->mma.field = (uint16_t)want_number(r);                                         \
+		continue;                                                                          \
+	}
+		IR_MMA_FIELDS(X)
+#undef X
+		fail(r, "no such field of a matrix instruction");
+	}
+}
+
 /* One attribute, if the token starts one. */
 static bool read_attr(struct reader *r, struct ir_inst *in)
 {
@@ -626,6 +653,10 @@ static bool read_attr(struct reader *r, struct ir_inst *in)
 	}
 	if (accept_key(r, "off")) {
 		in->offset = (int64_t)want_number(r);
+		return true;
+	}
+	if (is_word(r, "mma")) {
+		read_mma(r, in);
 		return true;
 	}
 	if (is_word(r, "args") || is_word(r, "rets") || is_word(r, "func")) {
@@ -670,9 +701,11 @@ static uint32_t read_operands(struct reader *r, struct ir_operand *o, uint32_t m
 	return n;
 }
 
+#define MAX_OPERANDS 300u /* wgmma: 128 results, as many sources and a few */
+
 static void read_inst(struct reader *r, struct ir_inst *in)
 {
-	struct ir_operand o[64];
+	struct ir_operand o[MAX_OPERANDS];
 	uint32_t n, m = 0;
 
 	in->guard = -1;
@@ -694,10 +727,14 @@ static void read_inst(struct reader *r, struct ir_inst *in)
 		next(r);
 	while (read_attr(r, in))
 		;
-	n = read_operands(r, o, 64);
+	n = read_operands(r, o, MAX_OPERANDS);
 	if (accept_punct(r, '=')) {
 		m = n;
-		n += read_operands(r, o + n, 64 - n);
+		n += read_operands(r, o + n, MAX_OPERANDS - n);
+	}
+	if (m > UINT8_MAX || n - m > UINT8_MAX) {
+		fail(r, "too many operands");
+		return;
 	}
 	in->nd = (uint8_t)m;
 	in->ns = (uint8_t)(n - m);

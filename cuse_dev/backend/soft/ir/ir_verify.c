@@ -316,6 +316,64 @@ static int check_tensor(struct verify *v)
 	return in->ns == want ? 0 : bad(v, "%u sources, %u wanted", in->ns, want);
 }
 
+/* Widths of a matrix instruction's operand: results, then sources. */
+static uint32_t matrix_bits(const struct ir_inst *in, uint32_t i)
+{
+	const struct ir_mma *x = &in->aux->mma;
+	uint32_t wide = ir_mat_bits(x->a) == 64 ? 64 : 32;
+
+	if (i < in->nd)
+		return wide;
+	i -= in->nd;
+	if (i == 0)
+		return 32;
+	switch (in->op) {
+	case IR_OP_LDMATRIX:
+	case IR_OP_STMATRIX:
+	case IR_OP_WMMA_LD:
+	case IR_OP_WMMA_ST:
+		return i == 1 ? ANY_WIDTH : i == 2 && in->op != IR_OP_STMATRIX ? 32 : wide;
+	case IR_OP_WGMMA:
+		if (i > in->nd) {
+			uint32_t after = x->sparse ? 2 : 0, left = in->ns - i;
+
+			if (left == after + 1)
+				return 1; /* scale-d */
+			if (left == after + 2)
+				return 64; /* descriptor of B */
+			return left > after && x->adesc ? 64 : 32;
+		}
+		return 32;
+	default:
+		return x->scale ? ANY_WIDTH : wide;
+	}
+}
+
+static int check_matrix(struct verify *v)
+{
+	const struct ir_inst *in = v->in;
+	struct ir_mma_regs regs;
+	int r = 0;
+
+	if (!in->aux || !ir_mma_valid(in->op, &in->aux->mma, &regs))
+		return bad(v, "no such shape or types");
+	if (in->nd != (in->op == IR_OP_STMATRIX || in->op == IR_OP_WMMA_ST ? 0 : regs.d) ||
+	    in->ns != ir_mma_sources(in->op, &in->aux->mma, &regs))
+		return bad(v, "wrong number of registers");
+	if (in->space > IR_SPACE_FRAME)
+		return bad(v, "no such space");
+	if (in->sat && in->aux->mma.d != IR_MAT_S32)
+		return bad(v, "saturation is for integers");
+	for (uint32_t i = 0; i < (uint32_t)in->nd + in->ns && r == 0; i++)
+		if (in->opnd[i].kind == IR_OPND_REG)
+			r = check_reg(v, in->opnd[i].reg, matrix_bits(in, i), "operand", i);
+		else if (in->opnd[i].kind == IR_OPND_NONE && i >= in->nd)
+			r = bad(v, "operand %u is missing", i);
+		else if (in->opnd[i].kind == IR_OPND_IMM && i < in->nd)
+			r = bad(v, "result %u is no register", i);
+	return r;
+}
+
 static int check_inst(struct verify *v)
 {
 	const struct ir_inst *in = v->in;
@@ -335,6 +393,8 @@ static int check_inst(struct verify *v)
 		if (r < 0)
 			return r;
 	}
+	if (ir_op_is_matrix(in->op))
+		return check_matrix(v);
 	if (in->op == IR_OP_SREG && in->sub >= IR_SREG_COUNT)
 		return bad(v, "no special register %u", in->sub);
 	for (uint32_t i = 0; i < in->nd; i++) {

@@ -40,7 +40,10 @@ void ptx_lo_refuse(struct ptx_lower *l)
 	if (!l->un->guessing) {
 		l->un->info.unsupported++;
 		ptx_fail(&l->un->refusal, PTX_ERR_UNSUPPORTED, in->line, in->column,
-			 "instruction '%s' is not executed yet", name);
+			 in->op == PTX_OP_TCGEN05
+				 ? "instruction '%s' needs tensor memory, which there is none of"
+				 : "instruction '%s' is not executed yet",
+			 name);
 	}
 	l->used = UINT32_MAX;
 	ptx_lo_emit(l, IR_OP_UNSUPPORTED, IR_NONE, 0, NULL, 0, NULL);

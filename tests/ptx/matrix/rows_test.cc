@@ -53,7 +53,8 @@ void load_halves(const std::string &words, uint32_t num, bool trans, const std::
 					uint32_t want = trans ? half_at(run.in, 8 * m + c, r)
 							      : half_at(run.in, 8 * m + r, c);
 
-					ASSERT_EQ(want, get_bits(out, (m * 32 + lane) * 32 + 16 * h, 16))
+					ASSERT_EQ(want,
+						  get_bits(out, (m * 32 + lane) * 32 + 16 * h, 16))
 						<< words << " matrix " << m << " lane " << lane;
 				}
 	});
@@ -81,7 +82,8 @@ TEST(Ldmatrix, AFragmentForMma)
 
 	run.in = counted(1024);
 	run.text = rows_kernel(".reg .b32 %d<1>;\nldmatrix.sync.aligned.m8n8.x1.shared.b16 {%d0}, "
-			       "[%row+32];\n" + store_regs("d", 1));
+			       "[%row+32];\n" +
+			       store_regs("d", 1));
 	run.out_bytes = 128;
 	matrix_run(run, [&](const std::vector<uint8_t> &out) {
 		ASSERT_EQ(0, memcmp(out.data(), run.in.data() + 32, 128));
@@ -115,28 +117,32 @@ TEST(Ldmatrix, PackedElements)
 		MatrixRun run;
 
 		run.in = counted(1024);
-		run.text = rows_kernel(".reg .b32 %d<4>;\nldmatrix.sync.aligned.m8n16.x4.shared.b8x16." +
-				       std::string(bits == 6 ? "b6x16_p32 " : "b4x16_p64 ") +
-				       regs("d", 4) + ", [%row];\n" + store_regs("d", 4));
+		run.text = rows_kernel(
+			".reg .b32 %d<4>;\nldmatrix.sync.aligned.m8n16.x4.shared.b8x16." +
+			std::string(bits == 6 ? "b6x16_p32 " : "b4x16_p64 ") + regs("d", 4) +
+			", [%row];\n" + store_regs("d", 4));
 		run.out_bytes = 512;
 		matrix_run(run, [&](const std::vector<uint8_t> &out) {
 			for (uint32_t e = 0; e < 512; e++) {
 				uint32_t row = e / 16;
 
-				ASSERT_EQ(get_bits(run.in, 128 * row + bits * (e % 16), bits), out[e])
+				ASSERT_EQ(get_bits(run.in, 128 * row + bits * (e % 16), bits),
+					  out[e])
 					<< bits << " bits, byte " << e;
 			}
 		});
-		run.text = rows_kernel(".reg .b32 %d<4>;\nldmatrix.sync.aligned.m16n16.x2.trans.shared."
-				       "b8x16." +
-				       std::string(bits == 6 ? "b6x16_p32 " : "b4x16_p64 ") +
-				       regs("d", 4) + ", [%row];\n" + store_regs("d", 4));
+		run.text = rows_kernel(
+			".reg .b32 %d<4>;\nldmatrix.sync.aligned.m16n16.x2.trans.shared."
+			"b8x16." +
+			std::string(bits == 6 ? "b6x16_p32 " : "b4x16_p64 ") + regs("d", 4) +
+			", [%row];\n" + store_regs("d", 4));
 		matrix_run(run, [&](const std::vector<uint8_t> &out) {
 			for (uint32_t e = 0; e < 512; e++) {
 				uint32_t reg = e / 128, lane = e / 4 % 32;
 				uint32_t r = lane / 4 + reg % 2 * 8, c = lane % 4 * 4 + e % 4;
 
-				ASSERT_EQ(get_bits(run.in, 128 * (16 * (reg / 2) + c) + bits * r, bits),
+				ASSERT_EQ(get_bits(run.in, 128 * (16 * (reg / 2) + c) + bits * r,
+						   bits),
 					  out[e])
 					<< bits << " bits, byte " << e;
 			}
@@ -173,21 +179,25 @@ TEST(Stmatrix, Halves)
 			/* registers come from the fill; rows go to the second half of s and then out */
 			run.text = rows_kernel(
 				load_regs("a", n, 0) + "stmatrix.sync.aligned.m8n8.x" +
-				std::to_string(n) + (trans ? ".trans" : "") + ".shared.b16 [%row+512], " +
-				regs("a", n) +
+				std::to_string(n) + (trans ? ".trans" : "") +
+				".shared.b16 [%row+512], " + regs("a", n) +
 				";\nbar.sync 0;\nld.shared.v4.b32 {%t0,%t1,%t2,%t3}, [%row+512];\n"
 				"mad.wide.u32 %g, %lane, 16, %out;\n"
 				"st.global.v4.b32 [%g], {%t0,%t1,%t2,%t3};\n");
 			run.out_bytes = 512;
 			matrix_run(run, [&](const std::vector<uint8_t> &out) {
 				for (uint32_t e = 0; e < 64 * n; e++) {
-					uint32_t lane = e / 2 % 32, r = lane / 4, c = lane % 4 * 2 + e % 2;
-					uint32_t row = e / 64 * 8 + (trans ? c : r), col = trans ? r : c;
+					uint32_t lane = e / 2 % 32, r = lane / 4,
+						 c = lane % 4 * 2 + e % 2;
+					uint32_t row = e / 64 * 8 + (trans ? c : r),
+						 col = trans ? r : c;
 
-					ASSERT_EQ(get_bits(run.in, 16 * e, 16), half_at(out, row, col))
+					ASSERT_EQ(get_bits(run.in, 16 * e, 16),
+						  half_at(out, row, col))
 						<< e;
 				}
-				for (uint32_t i = 128 * n; i < 512; i++) /* nothing else is written */
+				for (uint32_t i = 128 * n; i < 512;
+				     i++) /* nothing else is written */
 					ASSERT_EQ(run.in[512 + i], out[i]) << i;
 			});
 		}
@@ -220,7 +230,8 @@ TEST(Movmatrix, Transposes)
 	MatrixRun run;
 
 	run.in = counted(128);
-	run.text = matrix_kernel(load_regs("a", 1, 0) + ".reg .b32 %d<1>;\n"
+	run.text = matrix_kernel(load_regs("a", 1, 0) +
+				 ".reg .b32 %d<1>;\n"
 				 "movmatrix.sync.aligned.m8n8.trans.b16 %d0, %a0;\n" +
 				 store_regs("d", 1));
 	run.out_bytes = 128;
@@ -259,15 +270,18 @@ TEST(Rows, Refused)
 	};
 
 	EXPECT_NE(std::string::npos,
-		  refuse("ldmatrix.sync.aligned.m8n8.x3.shared.b16 {%r0,%r1,%r2}, [%r4];").find("x4"));
+		  refuse("ldmatrix.sync.aligned.m8n8.x3.shared.b16 {%r0,%r1,%r2}, [%r4];")
+			  .find("x4"));
 	EXPECT_NE(std::string::npos,
-		  refuse("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r0}, [%r4];").find("2 registers"));
+		  refuse("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r0}, [%r4];")
+			  .find("2 registers"));
 	EXPECT_NE("", refuse("ldmatrix.sync.aligned.m16n16.x1.shared.b8 {%r0,%r1}, [%r4];"));
 	EXPECT_NE("", refuse("ldmatrix.sync.aligned.m16n16.x4.trans.shared.b8 {%r0,%r1}, [%r4];"));
 	EXPECT_NE("", refuse("stmatrix.sync.aligned.m16n8.x1.shared.b8 [%r4], {%r0};"));
 	EXPECT_NE("", refuse("movmatrix.sync.aligned.m8n8.b16 %r0, %r1;"));
 	EXPECT_NE(std::string::npos,
-		  refuse("tcgen05.wait::ld.sync.aligned;").find("tcgen05.wait::ld.sync.aligned' needs tensor memory"));
+		  refuse("tcgen05.wait::ld.sync.aligned;")
+			  .find("tcgen05.wait::ld.sync.aligned' needs tensor memory"));
 }
 
 } // namespace

@@ -69,8 +69,8 @@ std::string word(const char *name, uint64_t v)
 }
 
 /* @lines of A or B by @l into the image of shared memory. */
-void store(std::vector<uint8_t> *shared, uint32_t start, const Layout &l, const Format *f, uint32_t lines,
-	   uint32_t k, const std::function<double(uint32_t, uint32_t)> &value)
+void store(std::vector<uint8_t> *shared, uint32_t start, const Layout &l, const Format *f,
+	   uint32_t lines, uint32_t k, const std::function<double(uint32_t, uint32_t)> &value)
 {
 	for (uint32_t i = 0; i < lines; i++)
 		for (uint32_t e = 0; e < k; e++) {
@@ -115,16 +115,21 @@ void run_case(const Case &c, const Variant &v)
 		uint32_t row = t / 32 * 16 + t % 32 / 4, per = 32 / fd->bits, pa = 32 / fa->bits;
 
 		for (uint32_t i = 0; i < nd * per; i++) {
-			uint32_t p = i / 2, r = row + p % 2 * 8, col = p / 2 * 8 + t % 4 * 2 + i % 2;
+			uint32_t p = i / 2, r = row + p % 2 * 8,
+				 col = p / 2 * 8 + t % 4 * 2 + i % 2;
 
-			put_bits(&run.in, 8ull * shared_bytes + (i / per * 128 + t) * 32 + i % per * fd->bits,
+			put_bits(&run.in,
+				 8ull * shared_bytes + (i / per * 128 + t) * 32 +
+					 i % per * fd->bits,
 				 fd->bits, format_code(fd, d.at(r, col)));
 		}
 		for (uint32_t i = 0; i < na * pa; i++) {
 			uint32_t reg = i / pa, r = row + reg % 2 * 8,
 				 k = reg / 2 * 4 * pa + t % 4 * pa + i % pa;
 
-			put_bits(&run.in, 8ull * (shared_bytes + nd * 512) + (reg * 128 + t) * 32 + i % pa * fa->bits,
+			put_bits(&run.in,
+				 8ull * (shared_bytes + nd * 512) + (reg * 128 + t) * 32 +
+					 i % pa * fa->bits,
 				 fa->bits, format_code(fa, a.at(r, k)));
 		}
 	}
@@ -137,9 +142,10 @@ void run_case(const Case &c, const Variant &v)
 	    "add.u64 %y, %y, 512;\nadd.u32 %i, %i, 1;\nsetp.lt.u32 %q, %i, 96;\n@%q bra L;\n"
 	    "bar.sync 0;\nwgmma.fence.sync.aligned;\n" +
 	    word("da", v.a.descriptor(0)) + word("db", v.b.descriptor(b_at)) + "setp.ne.u32 %p, " +
-	    (v.scale_d ? "1" : "0") + ", 0;\nwgmma.mma_async.sync.aligned.m64n" + std::to_string(c.n) +
-	    "k" + std::to_string(c.k) + (c.sat ? ".satfinite" : "") + "." + c.d + "." + c.a + "." + c.b +
-	    c.after + " " + regs("d", nd) + ", " + (v.a_regs ? regs("a", na) : "%da") + ", %db, %p";
+	    (v.scale_d ? "1" : "0") + ", 0;\nwgmma.mma_async.sync.aligned.m64n" +
+	    std::to_string(c.n) + "k" + std::to_string(c.k) + (c.sat ? ".satfinite" : "") + "." +
+	    c.d + "." + c.a + "." + c.b + c.after + " " + regs("d", nd) + ", " +
+	    (v.a_regs ? regs("a", na) : "%da") + ", %db, %p";
 	if (floats)
 		s += ", " + std::to_string(v.nega) + ", " + std::to_string(v.negb);
 	if (half && !v.a_regs)
@@ -162,11 +168,12 @@ void run_case(const Case &c, const Variant &v)
 				for (uint32_t k = 0; k < c.k; k++)
 					want += bits ? a.at(r, k) != 0 && b.at(k, col) != 0
 						     : a.at(r, k) * b.at(k, col) *
-							       (floats ? v.nega * v.negb : 1);
+								(floats ? v.nega * v.negb : 1);
 				want += v.scale_d ? d.at(r, col) : 0;
-				ASSERT_EQ(want, fd->value(get_bits(
-							out, (i / per * 128 + t) * 32 + i % per * fd->bits,
-							fd->bits)))
+				ASSERT_EQ(want, fd->value(get_bits(out,
+								   (i / per * 128 + t) * 32 +
+									   i % per * fd->bits,
+								   fd->bits)))
 					<< "thread " << t << ", element " << i;
 			}
 	});
@@ -188,10 +195,14 @@ Layout mn_major(uint32_t swizzle, uint32_t lines)
 }
 
 const Case all[] = {
-	{ 8, 16, "f32", "f16", "f16", "", false },   { 64, 16, "f16", "f16", "f16", "", false },
-	{ 128, 16, "f32", "bf16", "bf16", "", false }, { 16, 8, "f32", "tf32", "tf32", "", false },
-	{ 24, 32, "f32", "e4m3", "e5m2", "", false }, { 32, 32, "f16", "e5m2", "e5m2", "", false },
-	{ 64, 32, "s32", "s8", "u8", "", false },     { 96, 32, "s32", "u8", "u8", "", true },
+	{ 8, 16, "f32", "f16", "f16", "", false },
+	{ 64, 16, "f16", "f16", "f16", "", false },
+	{ 128, 16, "f32", "bf16", "bf16", "", false },
+	{ 16, 8, "f32", "tf32", "tf32", "", false },
+	{ 24, 32, "f32", "e4m3", "e5m2", "", false },
+	{ 32, 32, "f16", "e5m2", "e5m2", "", false },
+	{ 64, 32, "s32", "s8", "u8", "", false },
+	{ 96, 32, "s32", "u8", "u8", "", true },
 	{ 16, 256, "s32", "b1", "b1", ".and.popc", false },
 };
 
@@ -239,12 +250,12 @@ TEST(Wgmma, OutsideOfSharedMemory)
 
 	run.threads = 128;
 	run.in.resize(64);
-	run.text = matrix_kernel(".shared .align 128 .b8 s[256];\n.reg .b64 %da, %db; .reg .b32 %d<4>; "
-				 ".reg .pred %p;\nsetp.ne.u32 %p, 0, 0;\n" +
-				 word("da", k_major(0, 64).descriptor(0)) +
-				 word("db", k_major(0, 8).descriptor(0)) +
-				 "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%d0,%d1,%d2,%d3}, "
-				 "%da, %db, %p, 1, 1, 0, 0;\n");
+	run.text = matrix_kernel(
+		".shared .align 128 .b8 s[256];\n.reg .b64 %da, %db; .reg .b32 %d<4>; "
+		".reg .pred %p;\nsetp.ne.u32 %p, 0, 0;\n" +
+		word("da", k_major(0, 64).descriptor(0)) + word("db", k_major(0, 8).descriptor(0)) +
+		"wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%d0,%d1,%d2,%d3}, "
+		"%da, %db, %p, 1, 1, 0, 0;\n");
 	what = matrix_fault(run, &error);
 	EXPECT_EQ(700u, error) << what;
 	EXPECT_NE(std::string::npos, what.find("shared")) << what;
@@ -253,8 +264,8 @@ TEST(Wgmma, OutsideOfSharedMemory)
 TEST(Wgmma, Refused)
 {
 	auto refuse = [](const std::string &inst) {
-		return matrix_refused(matrix_kernel(".reg .b32 %d<9>; .reg .b64 %x; .reg .pred %p;\n" +
-						    inst + "\n"));
+		return matrix_refused(matrix_kernel(
+			".reg .b32 %d<9>; .reg .b64 %x; .reg .pred %p;\n" + inst + "\n"));
 	};
 	const std::string d = " {%d0,%d1,%d2,%d3}, %x, %x, %p, 1, 1";
 

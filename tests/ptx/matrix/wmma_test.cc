@@ -13,14 +13,14 @@ struct Case {
 };
 
 const Case cases[] = {
-	{ 16, 16, 16, "f16", "f32", 8, 8, 8 }, { 32, 8, 16, "f16", "f32", 8, 8, 8 },
-	{ 8, 32, 16, "f16", "f32", 8, 8, 8 },  { 16, 16, 16, "f16", "f16", 8, 8, 4 },
-	{ 32, 8, 16, "f16", "f16", 8, 8, 4 },  { 8, 32, 16, "f16", "f16", 8, 8, 4 },
+	{ 16, 16, 16, "f16", "f32", 8, 8, 8 },	{ 32, 8, 16, "f16", "f32", 8, 8, 8 },
+	{ 8, 32, 16, "f16", "f32", 8, 8, 8 },	{ 16, 16, 16, "f16", "f16", 8, 8, 4 },
+	{ 32, 8, 16, "f16", "f16", 8, 8, 4 },	{ 8, 32, 16, "f16", "f16", 8, 8, 4 },
 	{ 16, 16, 16, "bf16", "f32", 4, 4, 8 }, { 32, 8, 16, "bf16", "f32", 8, 2, 8 },
-	{ 8, 32, 16, "bf16", "f32", 2, 8, 8 }, { 16, 16, 8, "tf32", "f32", 4, 4, 8 },
-	{ 8, 8, 4, "f64", "f64", 1, 1, 2 },    { 16, 16, 16, "s8", "s32", 2, 2, 8 },
-	{ 32, 8, 16, "u8", "s32", 4, 1, 8 },   { 8, 32, 16, "s8", "s32", 1, 4, 8 },
-	{ 8, 8, 32, "s4", "s32", 1, 1, 2 },    { 8, 8, 32, "u4", "s32", 1, 1, 2 },
+	{ 8, 32, 16, "bf16", "f32", 2, 8, 8 },	{ 16, 16, 8, "tf32", "f32", 4, 4, 8 },
+	{ 8, 8, 4, "f64", "f64", 1, 1, 2 },	{ 16, 16, 16, "s8", "s32", 2, 2, 8 },
+	{ 32, 8, 16, "u8", "s32", 4, 1, 8 },	{ 8, 32, 16, "s8", "s32", 1, 4, 8 },
+	{ 8, 8, 32, "s4", "s32", 1, 1, 2 },	{ 8, 8, 32, "u4", "s32", 1, 1, 2 },
 	{ 8, 8, 128, "b1", "s32", 1, 1, 2 },
 };
 
@@ -55,11 +55,13 @@ std::string declare(const Case &c)
 {
 	std::string b = strcmp(c.type, "f64") ? ".b32 " : ".b64 ";
 
-	return ".reg " + b + "%a<8>, %b<8>, %c<8>, %d<8>;\n.reg .b64 %pa, %pb, %pc; .reg .b32 %st;\n";
+	return ".reg " + b +
+	       "%a<8>, %b<8>, %c<8>, %d<8>;\n.reg .b64 %pa, %pb, %pc; .reg .b32 %st;\n";
 }
 
 /* @padded: lines stand further apart than they are long. @space: "", ".global" or ".shared". */
-void run_case(const Case &c, bool a_col, bool b_col, bool c_col, bool padded, const std::string &space)
+void run_case(const Case &c, bool a_col, bool b_col, bool c_col, bool padded,
+	      const std::string &space)
 {
 	const Format *f = format(c.type), *fd = format(c.d);
 	uint32_t pad = padded ? 128 / f->bits : 0, padd = padded ? 8 : 0;
@@ -69,8 +71,9 @@ void run_case(const Case &c, bool a_col, bool b_col, bool c_col, bool padded, co
 	Stored d = { 0, cc.stride, c_col, fd };
 	uint32_t total = cc.at + cc.bytes(c.m, c.n);
 	bool narrow = !strcmp(c.type, "f16"), bits = !strcmp(c.type, "b1");
-	std::string types = narrow ? std::string(".") + c.d + "." + c.d
-				   : std::string(".") + c.d + "." + c.type + "." + c.type + "." + c.d;
+	std::string types =
+		narrow ? std::string(".") + c.d + "." + c.d
+		       : std::string(".") + c.d + "." + c.type + "." + c.type + "." + c.d;
 	Matrix ma(c.m, c.k), mb(c.k, c.n), mc(c.m, c.n);
 	Numbers num(c.m + c.k + a_col * 2 + b_col);
 	MatrixRun run;
@@ -98,8 +101,8 @@ void run_case(const Case &c, bool a_col, bool b_col, bool c_col, bool padded, co
 	}
 	auto load = [&](const char *which, const Stored &m, const char *type, uint32_t n) {
 		s += "add.u64 %p" + std::string(which) + ", " + base + ", " + std::to_string(m.at) +
-		     ";\nwmma.load." + which + ".sync.aligned" + layout(m.col) + shape(c) + space + "." +
-		     type + " " + regs(which, n) + ", [%p" + which + "]" +
+		     ";\nwmma.load." + which + ".sync.aligned" + layout(m.col) + shape(c) + space +
+		     "." + type + " " + regs(which, n) + ", [%p" + which + "]" +
 		     (padded ? ", " + std::to_string(m.stride) : "") + ";\n";
 	};
 	load("a", a, c.type, c.a_regs);
@@ -123,10 +126,12 @@ void run_case(const Case &c, bool a_col, bool b_col, bool c_col, bool padded, co
 						     : ma.at(i, k) * mb.at(k, j);
 				ASSERT_EQ(want, fd->value(get_bits(out, d.bit(i, j), fd->bits)))
 					<< shape(c) << " " << c.type << " row " << i << ", column "
-					<< j << "\n" << run.text;
+					<< j << "\n"
+					<< run.text;
 			}
 		if (padded) { /* between the lines nothing is written */
-			ASSERT_EQ(0xa5u, out[d.bit(0, 0) / 8 + ((c_col ? c.m : c.n)) * fd->bits / 8]);
+			ASSERT_EQ(0xa5u,
+				  out[d.bit(0, 0) / 8 + ((c_col ? c.m : c.n)) * fd->bits / 8]);
 		}
 	});
 }
@@ -163,14 +168,15 @@ TEST(Wmma, FragmentsSurviveElementwiseWork)
 		put_bits(&run.in, 16 * i, 16, format_code(format("f16"), i % 17 == 0 ? 1 : 0));
 	std::string s = ".reg .b32 %a<8>, %b<8>, %d<8>, %z;\nmov.b32 %z, 0f00000000;\n"
 			"wmma.load.a.sync.aligned.row.m16n16k16.global.f16 " +
-			regs("a", 8) + ", [%in];\nwmma.load.b.sync.aligned.col.m16n16k16.global.f16 " +
+			regs("a", 8) +
+			", [%in];\nwmma.load.b.sync.aligned.col.m16n16k16.global.f16 " +
 			regs("b", 8) + ", [%in];\n";
 
 	for (int i = 0; i < 8; i++)
 		s += "add.f16x2 %a" + std::to_string(i) + ", %a" + std::to_string(i) + ", %a" +
 		     std::to_string(i) + ";\n";
-	s += "wmma.mma.sync.aligned.row.col.m16n16k16.f32.f32 " + regs("d", 8) + ", " + regs("a", 8) +
-	     ", " + regs("b", 8) +
+	s += "wmma.mma.sync.aligned.row.col.m16n16k16.f32.f32 " + regs("d", 8) + ", " +
+	     regs("a", 8) + ", " + regs("b", 8) +
 	     ", {%z,%z,%z,%z,%z,%z,%z,%z};\n"
 	     "wmma.store.d.sync.aligned.row.m16n16k16.global.f32 [%out], " +
 	     regs("d", 8) + ";\n";
@@ -178,7 +184,8 @@ TEST(Wmma, FragmentsSurviveElementwiseWork)
 	run.out_bytes = 1024;
 	matrix_run(run, [&](const std::vector<uint8_t> &out) {
 		for (int i = 0; i < 256; i++)
-			ASSERT_EQ(i % 17 ? 0.0 : 2.0, format("f32")->value(get_bits(out, 32 * i, 32)));
+			ASSERT_EQ(i % 17 ? 0.0 : 2.0,
+				  format("f32")->value(get_bits(out, 32 * i, 32)));
 	});
 }
 
@@ -190,20 +197,22 @@ TEST(Wmma, Rounding)
 		double one = 1, tiny = std::ldexp(1, -60), got = 0;
 
 		run.in.resize(64 * 8 * 3);
-		memcpy(&run.in[0], &one, 8);	    /* A[0][0] */
-		memcpy(&run.in[256], &tiny, 8);	    /* B[0][0] */
-		memcpy(&run.in[512], &one, 8);	    /* C[0][0] */
+		memcpy(&run.in[0], &one, 8);	/* A[0][0] */
+		memcpy(&run.in[256], &tiny, 8); /* B[0][0] */
+		memcpy(&run.in[512], &one, 8);	/* C[0][0] */
 		run.text = matrix_kernel(
 			".reg .b64 %a0, %b0, %c<2>, %d<2>, %p;\nadd.u64 %p, %in, 256;\n"
 			"wmma.load.a.sync.aligned.row.m8n8k4.f64 {%a0}, [%in];\n"
-			"wmma.load.b.sync.aligned.col.m8n8k4.f64 {%b0}, [%p];\nadd.u64 %p, %in, 512;\n"
+			"wmma.load.b.sync.aligned.col.m8n8k4.f64 {%b0}, [%p];\nadd.u64 %p, %in, "
+			"512;\n"
 			"wmma.load.c.sync.aligned.row.m8n8k4.f64 {%c0,%c1}, [%p];\n"
 			"wmma.mma.sync.aligned.row.col.m8n8k4.f64.f64.f64.f64" +
 			std::string(r) +
 			" {%d0,%d1}, {%a0}, {%b0}, {%c0,%c1};\n"
 			"wmma.store.d.sync.aligned.row.m8n8k4.f64 [%out], {%d0,%d1};\n");
 		run.out_bytes = 512;
-		matrix_run(run, [&](const std::vector<uint8_t> &out) { memcpy(&got, out.data(), 8); });
+		matrix_run(run,
+			   [&](const std::vector<uint8_t> &out) { memcpy(&got, out.data(), 8); });
 		EXPECT_EQ(strcmp(r, ".rp") ? 1.0 : 1 + std::ldexp(1, -52), got) << r;
 	}
 }

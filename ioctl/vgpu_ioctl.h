@@ -48,6 +48,8 @@
 #include <stdint.h>
 #include <linux/ioctl.h>
 
+#include "ioctl/vgpu_texture.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -125,7 +127,9 @@ extern "C" {
 	X(0x42, SUBMIT,        submit,        WORKER, 0) /* commands without a shared ring      */ \
 	X(0x43, WAIT,          wait,          WORKER, 0) /* until a stream has done seq         */ \
 	X(0x44, EVENT_QUERY,   event_query,   WORKER, 0) /* event slot without shared pages     */ \
-	X(0x45, HOST_DONE,     host_done,     WORKER, 0) /* host call finished (no shared page) */
+	X(0x45, HOST_DONE,     host_done,     WORKER, 0) /* host call finished (no shared page) */ \
+	X(0x50, TEX_CREATE,    tex_create,    WORKER, 0) /* a texture or surface for kernels    */ \
+	X(0x51, TEX_DESTROY,   tex_destroy,   WORKER, 0) /* its handle is none any more         */
 /* clang-format on */
 
 #define VGPU_IOC(NAME) VGPU_IOC_##NAME
@@ -529,7 +533,8 @@ struct vgpu_global_get {
 	uint64_t va;		  /**< out: device address */
 	uint64_t size;		  /**< out: bytes */
 	uint32_t managed;	  /**< out: 1 for a .managed variable */
-	uint32_t kind;		  /**< out: 0 .global, 1 .const */
+	uint32_t kind;		  /**< out: 0 .global, 1 .const, 2 .texref, 3 .surfref,
+				   *   4 .samplerref */
 	uint64_t arena_off;	  /**< out: offset of va in its arena */
 	char name[VGPU_MAX_NAME]; /**< in with VGPU_BY_NAME, else out */
 };
@@ -594,6 +599,28 @@ struct vgpu_host_done {
 	uint32_t stream; /**< in */
 	uint32_t pad;	 /**< MBZ */
 	uint64_t token;	 /**< in */
+};
+
+/* --------------------------------------------------------------------------------------------- */
+
+/**
+ * struct vgpu_tex_create - VGPU_OP_TEX_CREATE
+ *
+ * Checks the description (vgpu_texture.h), not the memory: a kernel that reads where nothing is
+ * mapped faults. Errors: ENOMEM (too many).
+ */
+struct vgpu_tex_create {
+	uint32_t ctx;		   /**< in */
+	uint32_t pad;		   /**< MBZ */
+	uint64_t handle;	   /**< out: what kernels are given; unique in the process */
+	struct vgpu_tex_desc desc; /**< in */
+};
+
+/** struct vgpu_tex_destroy - VGPU_OP_TEX_DESTROY; kernels that still use it may fault. */
+struct vgpu_tex_destroy {
+	uint32_t ctx;	 /**< in: the one it was made in */
+	uint32_t pad;	 /**< MBZ */
+	uint64_t handle; /**< in */
 };
 
 /* The command numbers as the kernel sees them. */

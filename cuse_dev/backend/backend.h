@@ -17,13 +17,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ioctl/vgpu_texture.h"
+
 struct backend_module;	/* one loaded image */
 struct backend_func;	/* one kernel of it; lives as long as its module */
 struct backend_console; /* base/console.h: bounded text FIFO, safe for many writers */
 
 /** What the backend must know of the device; filled from vdev/profile.def. */
 struct backend_device {
-	uint32_t cc; /* major * 10 + minor */
+	uint32_t index; /* among the client's devices: tells handles of different ones apart */
+	uint32_t cc;	/* major * 10 + minor */
 	uint32_t sm_count;
 	uint32_t warp_size; /* 32 */
 	uint32_t max_threads_per_block;
@@ -51,12 +54,21 @@ struct backend_image_info {
 	uint64_t managed_bytes; /* memory wanted for .managed variables */
 };
 
+/** Variables that hold a handle of the driver's. Values of vgpu_global_get.kind, less 1. */
+enum backend_opaque {
+	BACKEND_OPAQUE_NONE,
+	BACKEND_TEXREF,
+	BACKEND_SURFREF,
+	BACKEND_SAMPLERREF,
+};
+
 struct backend_global {
 	const char *name;
 	uint64_t offset; /* into the memory of its kind, given to module_bind */
 	uint64_t size;
 	bool managed; /* offset counts in the managed memory */
 	bool constant;
+	uint8_t opaque; /* enum backend_opaque */
 };
 
 /** Attributes in the sense of cuFuncGetAttribute. */
@@ -134,6 +146,14 @@ struct backend_ops {
 			      struct backend_log *log);
 	/* CUfunction_attribute (or 0x10000: cache config). 0 or -EINVAL. */
 	int (*func_set)(struct backend_func *f, uint32_t attr, int32_t value);
+
+	/*
+	 * Textures and surfaces: a handle that kernels may use from now on, and no more. The
+	 * description has been checked. -ENOSPC: too many.
+	 */
+	int (*texture_create)(void *backend, const struct vgpu_tex_desc *desc,
+			      uint64_t *ret_handle);
+	int (*texture_destroy)(void *backend, uint64_t handle);
 
 	/* Runs to the end on the calling thread and the backend's own. Returns fault.error. */
 	uint32_t (*launch)(struct backend_func *f, const struct backend_launch *l,

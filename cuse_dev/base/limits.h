@@ -26,6 +26,7 @@
 #define LIMIT_FUNCTIONS		 262144 /* handles per client process */
 #define LIMIT_BLOBS		 256	/* per client process */
 #define LIMIT_WORKER_JOBS	 4	/* images and kernels of a client read at a time */
+#define LIMIT_TEXTURES		 262144 /* textures and surfaces per device of a client process */
 #define LIMIT_BLOB_BYTES	 (4ull << 30)
 #define LIMIT_ALLOCATIONS	 1048576    /* per client process */
 #define LIMIT_RESERVATIONS	 65536	    /* per client process */

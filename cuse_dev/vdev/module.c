@@ -204,6 +204,6 @@ int vdev_global_get(struct vdev *v, struct vgpu_global_get *req)
 	req->arena_off = (g.managed ? m->managed_off : m->global_off) + g.offset;
 	req->size = g.size;
 	req->managed = g.managed;
-	req->kind = g.constant;
+	req->kind = g.opaque ? 1u + g.opaque : g.constant;
 	return 0;
 }

@@ -53,6 +53,7 @@ struct vdev_ctx {
 	struct vdev_module *modules;
 	uint32_t zombie_modules;
 	uint32_t jobs;					    /* under way: it stays */
+	struct avl_tree textures;
 	uint64_t l2_fetch, l2_persisting, pending_launches; /* limits that are hints: kept only */
 };
 
@@ -95,6 +96,9 @@ int vdev_device_open(struct vdev *v, uint32_t device);
 
 /* context.c */
 void vdev_ctx_free(struct vdev *v, struct vdev_ctx *c);
+
+/* texture.c */
+void vdev_tex_free_all(struct vdev *v, struct vdev_ctx *c);
 
 /* blob.c */
 void vdev_blob_free(struct vdev *v, struct vdev_blob *b);

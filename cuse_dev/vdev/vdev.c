@@ -36,6 +36,7 @@ int vdev_create(const struct vdev_config *config, struct vdev **ret_vdev)
 		if (r < 0)
 			break;
 		profile_backend(d->profile, &d->backend);
+		d->backend.index = i;
 		d->backend.window_base = config->window_base;
 		d->backend.window_size = config->window_size;
 		d->backend.threads = config->threads ? config->threads : cpu_count();

@@ -71,6 +71,10 @@ int vdev_module_unload(struct vdev *v, uint32_t module, uint64_t *ret_ticket);
 int vdev_module_info(struct vdev *v, struct vgpu_module_info *req);
 int vdev_global_get(struct vdev *v, struct vgpu_global_get *req);
 
+/* texture.c */
+int vdev_tex_create(struct vdev *v, struct vgpu_tex_create *req);
+int vdev_tex_destroy(struct vdev *v, uint32_t ctx, uint64_t handle);
+
 /* function.c */
 int vdev_func_get(struct vdev *v, struct vgpu_func_get *req);
 int vdev_func_info(struct vdev *v, struct vgpu_func_info *req, struct vdev_job **job);

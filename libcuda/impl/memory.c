@@ -14,6 +14,7 @@
 #include "libcuda/impl/place.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/impl/staging.h"
+#include "libcuda/impl/texture.h"
 
 #define PITCH_ALIGN 512
 #define PAGE	    4096ull
@@ -64,6 +65,7 @@ void cu_memory_ctx_fini(struct cu_ctx *ctx)
 	uint64_t at = 0;
 
 	staging_fini(ctx);
+	texture_ctx_fini(ctx);
 	pool_ctx_fini(ctx);
 	while (!link_map_next(&l->ranges, at, &r)) {
 		at = r.va + r.size;

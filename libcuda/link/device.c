@@ -116,9 +116,14 @@ static int link_create(struct link **ret_link)
 	r = link_map_init(&l->reserved);
 	if (r < 0)
 		goto fini_ranges;
+	r = link_map_init(&l->textures);
+	if (r < 0)
+		goto fini_reserved;
 	*ret_link = l;
 	return 0;
 
+fini_reserved:
+	link_map_fini(&l->reserved);
 fini_ranges:
 	link_map_fini(&l->ranges);
 free_link:
@@ -182,6 +187,7 @@ void link_close(struct link *l)
 	link_window_release(l);
 	for (uint32_t i = 0; i < l->dev_count; i++)
 		free(l->dev[i]);
+	link_map_fini(&l->textures);
 	link_map_fini(&l->reserved);
 	link_map_fini(&l->ranges);
 	free(l);

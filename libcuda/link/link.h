@@ -101,6 +101,7 @@ struct link {
 
 	struct link_table ranges;   /* memory: what can be read, written, or asked about */
 	struct link_table reserved; /* VMM reservations */
+	struct link_table textures; /* texture and surface objects: a handle as an address */
 };
 
 /**

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTRACT = ["ioctl"]
 BASE = ["cuse_dev/base"]
 PROFILE = ["cuse_dev/vdev/profile.h"]
+TEXTURE = ["ioctl/vgpu_texture.h"]  # data alone: how a texture is described
 
 ALLOWED = {
     "ioctl": CONTRACT,
@@ -32,22 +33,22 @@ ALLOWED = {
     "cuse_dev/queue": CONTRACT + BASE + ["cuse_dev/queue", "cuse_dev/mem", "cuse_dev/backend/backend.h"],
     "cuse_dev/mem": CONTRACT + BASE + ["cuse_dev/mem"],
     # soft backend
-    "cuse_dev/backend/backend.h": [],
+    "cuse_dev/backend/backend.h": TEXTURE,
     "cuse_dev/backend/soft/soft.c": BASE + ["cuse_dev/backend"],
     "cuse_dev/backend/soft/image": BASE + ["ioctl/vgpu_bundle.h", "cuse_dev/backend/backend.h",
                                            "cuse_dev/backend/soft/image"],
-    "cuse_dev/backend/soft/ptx": BASE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/ptx",
+    "cuse_dev/backend/soft/ptx": BASE + TEXTURE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/ptx",
                                          "cuse_dev/backend/soft/ir"],
     # a program, not a room: what it shows comes from all stages
     "cuse_dev/backend/soft/ptx/tool": BASE + ["cuse_dev/backend"],
     "cuse_dev/backend/soft/ir": BASE + ["cuse_dev/backend/soft/ir"],
-    "cuse_dev/backend/soft/interp": BASE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/interp",
+    "cuse_dev/backend/soft/interp": BASE + TEXTURE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/interp",
                                             "cuse_dev/backend/soft/ir", "cuse_dev/backend/soft/simt",
                                             "cuse_dev/backend/soft/rt"],
-    "cuse_dev/backend/soft/simt": BASE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/simt",
+    "cuse_dev/backend/soft/simt": BASE + TEXTURE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/simt",
                                           "cuse_dev/backend/soft/ir", "cuse_dev/backend/soft/interp",
                                           "cuse_dev/backend/soft/rt"],
-    "cuse_dev/backend/soft/rt": BASE + ["cuse_dev/backend/soft/rt", "cuse_dev/backend/soft/ir"],
+    "cuse_dev/backend/soft/rt": BASE + TEXTURE + ["cuse_dev/backend/soft/rt", "cuse_dev/backend/soft/ir"],
     # client
     "libcuda/api": ["libcuda"],
     "libcuda/impl": CONTRACT + ["libcuda/api", "libcuda/impl", "libcuda/core", "libcuda/link"],

@@ -112,7 +112,7 @@ inline int module_global(backend_module *, uint32_t i, backend_global *g)
 {
 	if (i > 1)
 		return -ENOENT;
-	*g = { i ? "managed" : "device", i ? 0u : 512u, 64, i == 1, false };
+	*g = { i ? "managed" : "device", i ? 0u : 512u, 64, i == 1, false, BACKEND_OPAQUE_NONE };
 	return 0;
 }
 inline int find_global(backend_module *m, const char *name, backend_global *g)
@@ -197,9 +197,25 @@ inline uint32_t launch(backend_func *f, const backend_launch *l, backend_fault *
 	return 0;
 }
 
+inline std::atomic<uint64_t> textures; // that live; handles count up
+inline int texture_create(void *, const vgpu_tex_desc *, uint64_t *ret)
+{
+	static std::atomic<uint64_t> last;
+
+	textures++;
+	*ret = ++last;
+	return 0;
+}
+inline int texture_destroy(void *, uint64_t)
+{
+	textures--;
+	return 0;
+}
+
 inline const backend_ops ops = {
-	"fake",	     open,    close,	module_load, module_bind, module_unload, module_global,
-	find_global, by_name, by_index, name,	     info,	  set,		 launch,
+	"fake",	       open,	       close,		module_load, module_bind, module_unload,
+	module_global, find_global,    by_name,		by_index,    name,	  info,
+	set,	       texture_create, texture_destroy, launch,
 };
 } // namespace fake
 

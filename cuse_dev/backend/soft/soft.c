@@ -16,6 +16,7 @@
 #include "cuse_dev/backend/soft/interp/interp.h"
 #include "cuse_dev/backend/soft/ptx/ptx.h"
 #include "cuse_dev/backend/soft/simt/launch.h"
+#include "cuse_dev/backend/soft/simt/texture.h"
 
 /* CUresult and CUfunction_attribute values that go over the wire */
 enum { R_OUT_OF_MEMORY = 2, R_INVALID_PTX = 218, R_PTX_VERSION = 222, R_NOT_SUPPORTED = 801 };
@@ -228,6 +229,7 @@ static void describe_global(const struct ptx_var *v, struct backend_global *ret_
 	ret_global->size = v->size;
 	ret_global->managed = v->managed;
 	ret_global->constant = v->space == PTX_SPACE_CONST;
+	ret_global->opaque = v->opaque;
 }
 
 static int soft_module_global(struct backend_module *m, uint32_t index,
@@ -465,6 +467,23 @@ static int soft_func_set(struct backend_func *f, uint32_t attr, int32_t value)
 	return r;
 }
 
+/* ---- textures -------------------------------------------------------------------------------- */
+
+static int soft_texture_create(void *backend, const struct vgpu_tex_desc *desc,
+			       uint64_t *ret_handle)
+{
+	struct soft *s = backend;
+
+	return simt_textures_add(simt_device_textures(s->simt), desc, ret_handle);
+}
+
+static int soft_texture_destroy(void *backend, uint64_t handle)
+{
+	struct soft *s = backend;
+
+	return simt_textures_remove(simt_device_textures(s->simt), handle);
+}
+
 static uint32_t soft_launch(struct backend_func *f, const struct backend_launch *l,
 			    struct backend_fault *ret_fault)
 {
@@ -494,5 +513,7 @@ const struct backend_ops backend_soft = {
 	.func_name = soft_func_name,
 	.func_info = soft_func_info,
 	.func_set = soft_func_set,
+	.texture_create = soft_texture_create,
+	.texture_destroy = soft_texture_destroy,
 	.launch = soft_launch,
 };

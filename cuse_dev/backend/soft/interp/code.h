@@ -265,6 +265,12 @@ const struct interp_inst *interp_op_sync(struct interp_warp *w, const struct int
 const struct interp_inst *interp_op_bar(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_builtin(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_warp(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_tex(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_txq(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_istypep(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_suld(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_sust(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_sured(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_switch(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_async(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_cluster_wait(struct interp_warp *w,

@@ -1261,6 +1261,15 @@ static void decode_async(struct dec *d, uint32_t a, uint32_t b, uint32_t c)
 			p->imm |= 1u << i;
 }
 
+static const interp_fn texture_handlers[] = {
+	[IR_OP_TEX - IR_OP_TEX] = interp_op_tex,
+	[IR_OP_TXQ - IR_OP_TEX] = interp_op_txq,
+	[IR_OP_ISTYPEP - IR_OP_TEX] = interp_op_istypep,
+	[IR_OP_SULD - IR_OP_TEX] = interp_op_suld,
+	[IR_OP_SUST - IR_OP_TEX] = interp_op_sust,
+	[IR_OP_SURED - IR_OP_TEX] = interp_op_sured,
+};
+
 static void decode_plain(struct dec *d)
 {
 	const struct ir_inst *in = d->in;
@@ -1326,7 +1335,9 @@ static void decode_plain(struct dec *d)
 	default:
 		break;
 	}
-	if (in->op >= IR_OP_FRAME_ADDR)
+	if (in->op >= IR_OP_TEX && in->op <= IR_OP_SURED)
+		emit_ext(d, texture_handlers[in->op - IR_OP_TEX]);
+	else if (in->op >= IR_OP_FRAME_ADDR)
 		emit_ext(d, interp_op_misc);
 	else if (!decode_compute(d))
 		emit_ext(d, interp_op_eval);

@@ -300,6 +300,64 @@ struct ir_mma_regs {
 	uint32_t a, b, c, d;
 };
 
+/* Textures and surfaces: shapes as instructions name them, sources and modes. */
+enum ir_geom {
+	IR_GEOM_1D,
+	IR_GEOM_2D,
+	IR_GEOM_3D,
+	IR_GEOM_A1D,
+	IR_GEOM_A2D,
+	IR_GEOM_CUBE,
+	IR_GEOM_ACUBE,
+	IR_GEOM_2DMS,
+	IR_GEOM_A2DMS,
+};
+enum ir_tex_lod { IR_TEX_BASE, IR_TEX_LEVEL, IR_TEX_GRAD };
+enum ir_edge { IR_EDGE_TRAP, IR_EDGE_CLAMP, IR_EDGE_ZERO };
+
+/* Sources of TEX; absent ones are NONE. Those of SULD, SUST, SURED are the first six. */
+#define IR_TEX_S_HANDLE	 0  /* u64: a handle, or the address of a variable that holds one */
+#define IR_TEX_S_SAMPLER 1  /* u64, none: the texture's own */
+#define IR_TEX_S_LAYER	 2  /* u32: layer or sample */
+#define IR_TEX_S_COORD	 3  /* three of type2 (s32 of surfaces) */
+#define IR_TEX_S_LEVEL	 6  /* of type2 */
+#define IR_TEX_S_DX	 6  /* three f32 */
+#define IR_TEX_S_DY	 9  /* three f32 */
+#define IR_TEX_S_OFFSET	 12 /* three s32 */
+#define IR_TEX_SOURCES	 15
+#define IR_TEX_RESULTS	 5 /* four values, and a predicate: all texels are there */
+#define IR_SURF_SOURCES	 6
+
+/* ir_inst.offset of TEX: enum ir_tex_lod, and 1 + component of tld4. */
+#define IR_TEX_MODE(lod, component) ((int64_t)(lod) | (int64_t)(component) << 4)
+/* ir_inst.offset of surfaces: enum ir_edge, .p, enum ir_atom of SURED. */
+#define IR_SURF_MODE(edge, formatted, atom)                                                        \
+	((int64_t)(edge) | (int64_t)(formatted) << 4 | (int64_t)(atom) << 8)
+
+/*
+ * The value of an initialised .samplerref: IR_SAMPLER_TAG << 48, three address modes of 4 bits, then
+ * the filter (bit 12) and force_unnormalized_coords (bit 13), with the numbers of VGPU_TEX_*.
+ */
+#define IR_SAMPLER_TAG 0x5352u
+
+/* What TXQ asks.   X(NAME, text) */
+/* clang-format off */
+#define IR_QUERIES(X)                                                                              \
+	X(WIDTH, "width") X(HEIGHT, "height") X(DEPTH, "depth")                                    \
+	X(DATA_TYPE, "channel_data_type") X(ORDER, "channel_order")                                \
+	X(NORMALIZED, "normalized_coords") X(FORCE_UNNORMALIZED, "force_unnormalized_coords")      \
+	X(FILTER, "filter_mode") X(ADDR_0, "addr_mode_0") X(ADDR_1, "addr_mode_1")                 \
+	X(ADDR_2, "addr_mode_2") X(ARRAY_SIZE, "array_size") X(LEVELS, "num_mipmap_levels")        \
+	X(SAMPLES, "num_samples") X(MEMORY_LAYOUT, "memory_layout")
+/* clang-format on */
+
+enum ir_query {
+#define X(NAME, text) IR_QUERY_##NAME,
+	IR_QUERIES(X)
+#undef X
+		IR_QUERY_COUNT
+};
+
 /* Special registers (PTX ISA, section 10).   X(NAME, text, type) */
 /* clang-format off */
 #define IR_SREGS(X)                                                                                \

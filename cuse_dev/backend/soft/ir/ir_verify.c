@@ -97,6 +97,10 @@ static uint32_t want_result(const struct ir_inst *in, uint32_t i)
 		return in->sub == IR_BAR_RED_POPC ? 32 : 1;
 	case IR_OP_LD:
 		return type_reg_bits(in->type2);
+	case IR_OP_TEX:
+		return i == IR_TEX_RESULTS - 1 ? 1 : ANY_WIDTH;
+	case IR_OP_SULD:
+		return ANY_WIDTH;
 	case IR_OP_CVTA:
 	case IR_OP_CVTA_TO:
 	case IR_OP_FRAME_ADDR:
@@ -174,6 +178,16 @@ static uint32_t want_source(const struct ir_inst *in, uint32_t i)
 	case IR_OP_ATOM:
 	case IR_OP_RED:
 		return i == 0 ? ANY_WIDTH : t;
+	case IR_OP_TEX:
+		return i <= IR_TEX_S_SAMPLER ? 64 : 32;
+	case IR_OP_TXQ:
+		return i ? 32 : 64;
+	case IR_OP_ISTYPEP:
+		return 64;
+	case IR_OP_SULD:
+	case IR_OP_SUST:
+	case IR_OP_SURED:
+		return i == IR_TEX_S_HANDLE ? 64 : i < IR_SURF_SOURCES ? 32 : ANY_WIDTH;
 	case IR_OP_LD:
 	case IR_OP_ST:
 	case IR_OP_PREFETCH:
@@ -243,11 +257,43 @@ static bool may_be_none(const struct ir_inst *in, uint32_t i)
 		return i + 1u == in->ns;
 	case IR_OP_TENSORMAP:
 		return i == 2;
+	case IR_OP_TEX:
+	case IR_OP_TXQ:
+		return i > IR_TEX_S_HANDLE;
+	case IR_OP_SULD:
+	case IR_OP_SUST:
+	case IR_OP_SURED:
+		return i > IR_TEX_S_HANDLE && i < IR_SURF_SOURCES;
 	case IR_OP_UNSUPPORTED:
 		return true;
 	default:
 		return false;
 	}
+}
+
+/* Elements of a surface access, and the fields whose values choose a row of a table. */
+static int check_texture(struct verify *v)
+{
+	const struct ir_inst *in = v->in;
+	uint32_t n = in->op == IR_OP_SULD ? in->nd : in->ns - IR_SURF_SOURCES;
+
+	if (in->op == IR_OP_TXQ)
+		return in->sub < IR_QUERY_COUNT ? 0 : bad(v, "no query %u", in->sub);
+	if (in->op == IR_OP_ISTYPEP)
+		return in->sub < 3 ? 0 : bad(v, "no type %u", in->sub);
+	if (in->sub > IR_GEOM_A2DMS)
+		return bad(v, "no geometry %u", in->sub);
+	if (in->op == IR_OP_TEX)
+		return (in->offset & 15) <= IR_TEX_GRAD && in->offset >> 4 <= 4 && in->offset >= 0
+			       ? 0
+			       : bad(v, "no mode %lld", (long long)in->offset);
+	if (in->ns < IR_SURF_SOURCES || n < 1 || n > 4 || ir_type_bits(in->type) < 8 ||
+	    ir_type_bits(in->type) > 64)
+		return bad(v, "bad type or count of elements");
+	if (in->sub > IR_GEOM_A2D || (in->offset & 15) > IR_EDGE_ZERO || in->offset < 0 ||
+	    in->offset >> 8 > IR_ATOM_DEC)
+		return bad(v, "no mode %lld", (long long)in->offset);
+	return 0;
 }
 
 static int check_slots(struct verify *v, const struct ir_slot *s, uint32_t n, const char *what)
@@ -437,6 +483,13 @@ static int check_inst(struct verify *v)
 		return check_tensor(v);
 	case IR_OP_TENSORMAP:
 		return in->sub <= IR_TENSORMAP_ATOMICITY ? 0 : bad(v, "no such field");
+	case IR_OP_TEX:
+	case IR_OP_TXQ:
+	case IR_OP_ISTYPEP:
+	case IR_OP_SULD:
+	case IR_OP_SUST:
+	case IR_OP_SURED:
+		return check_texture(v);
 	default:
 		break;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cuse_dev/base/arena.h"
+#include "cuse_dev/backend/backend.h"
 #include "cuse_dev/base/limits.h"
 
 uint32_t ptx_type_bytes(uint8_t type)
@@ -81,6 +82,9 @@ bool ptx_decl_type(struct ptx_lex *lex, struct ptx_decl *d)
 		} else if (word_is(t, "texref") || word_is(t, "samplerref") ||
 			   word_is(t, "surfref")) {
 			d->type = IR_U64;
+			d->opaque = word_is(t, "texref")    ? BACKEND_TEXREF
+				    : word_is(t, "surfref") ? BACKEND_SURFREF
+							    : BACKEND_SAMPLERREF;
 		} else if (word_is(t, "align")) {
 			struct ptx_decl pointee = { 0 };
 
@@ -325,6 +329,97 @@ bool ptx_decl_init(struct ptx_lex *lex, struct base_arena *arena, const struct p
 		v->size = v->data_bytes;
 		v->unsized = false;
 	}
+	return true;
+}
+
+/* ---- initialisers of samplers (ISA 5.3) ------------------------------------------------------ */
+
+/* Words that stand for numbers of VGPU_TEX_*. clamp_ogl is a filter's affair: the edge is as near. */
+static const struct {
+	const char *word;
+	uint8_t value;
+} sampler_words[] = {
+	{ "wrap", VGPU_TEX_WRAP },
+	{ "mirror", VGPU_TEX_MIRROR },
+	{ "clamp_ogl", VGPU_TEX_CLAMP },
+	{ "clamp_to_edge", VGPU_TEX_CLAMP },
+	{ "clamp_to_border", VGPU_TEX_BORDER },
+	{ "nearest", VGPU_TEX_POINT },
+	{ "linear", VGPU_TEX_BILIN },
+};
+
+static bool sampler_value(struct ptx_lex *lex, uint64_t *ret_value)
+{
+	struct ptx_value v;
+
+	if (lex->tok.kind != PTX_TOK_IDENT) {
+		if (!ptx_expr(lex, &v))
+			return false;
+		*ret_value = v.bits;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(sampler_words) / sizeof(sampler_words[0]); i++) {
+		if (!word_is(&lex->tok, sampler_words[i].word))
+			continue;
+		*ret_value = sampler_words[i].value;
+		ptx_lex_next(lex);
+		return true;
+	}
+	ptx_lex_fail(lex, "'%.*s' is no value of a sampler",
+		     (int)(lex->tok.len > 40 ? 40 : lex->tok.len), lex->tok.text);
+	return false;
+}
+
+/* name = value; the fields of a texture or surface are the driver's: read and left. */
+static bool opaque_field(struct ptx_lex *lex, uint64_t *word)
+{
+	static const struct {
+		const char *name;
+		uint8_t shift;
+	} fields[] = { { "addr_mode_0", 0 },
+		       { "addr_mode_1", 4 },
+		       { "addr_mode_2", 8 },
+		       { "filter_mode", 12 },
+		       { "force_unnormalized_coords", 13 } };
+	struct ptx_tok name = lex->tok;
+	uint64_t value;
+
+	if (name.kind != PTX_TOK_IDENT) {
+		ptx_lex_fail(lex, "the name of a field is expected");
+		return false;
+	}
+	ptx_lex_next(lex);
+	ptx_lex_expect(lex, '=');
+	if (lex->err->code || !sampler_value(lex, &value))
+		return false;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (word_is(&name, fields[i].name))
+			*word |= (value & 15) << fields[i].shift;
+	return true;
+}
+
+bool ptx_decl_opaque(struct ptx_lex *lex, struct base_arena *arena, const struct ptx_decl *d,
+		     struct ptx_var *v)
+{
+	uint64_t word = (uint64_t)IR_SAMPLER_TAG << 48;
+
+	ptx_lex_expect(lex, '{');
+	while (!lex->err->code && !ptx_lex_is(lex, '}')) {
+		if (!opaque_field(lex, &word))
+			return false;
+		if (!ptx_lex_accept(lex, ','))
+			break;
+	}
+	ptx_lex_expect(lex, '}');
+	if (lex->err->code || d->opaque != BACKEND_SAMPLERREF)
+		return !lex->err->code;
+	v->data = arena_alloc(arena, sizeof(word));
+	if (!v->data) {
+		ptx_fail(lex->err, PTX_ERR_MEMORY, lex->tok.line, lex->tok.column, "out of memory");
+		return false;
+	}
+	memcpy(v->data, &word, sizeof(word));
+	v->data_bytes = sizeof(word);
 	return true;
 }
 

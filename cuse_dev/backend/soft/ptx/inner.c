@@ -35,6 +35,7 @@ void ptx_var_define(struct ptx_var *v, const struct ptx_decl *d, uint64_t size, 
 {
 	v->space = d->space;
 	v->type = d->type;
+	v->opaque = d->opaque;
 	v->managed = d->managed && d->space == PTX_SPACE_GLOBAL;
 	v->unsized = unsized;
 	v->size = unsized ? 0 : size;

@@ -163,7 +163,8 @@ static bool load_declarator(struct loader *ld, const struct ptx_decl *d)
 			ptx_lex_fail(lex, "shared variable '%.80s' cannot be initialised", v->name);
 			return false;
 		}
-		if (!ptx_decl_init(lex, m->arena, d, v, dims, ndims))
+		if (d->opaque ? !ptx_decl_opaque(lex, m->arena, d, v)
+			      : !ptx_decl_init(lex, m->arena, d, v, dims, ndims))
 			return false;
 	}
 	return ptx_var_place(m, lex, v);

@@ -54,8 +54,9 @@ struct ptx_var {
 	uint8_t linkage;
 	uint8_t type; /* enum ir_type of an element */
 	bool managed, defined;
-	bool unsized; /* extern x[]: dynamic shared memory */
-	bool in_body; /* declared in a body, or parameter of a device function */
+	bool unsized;	/* extern x[]: dynamic shared memory */
+	uint8_t opaque; /* enum backend_opaque: .texref and the like */
+	bool in_body;	/* declared in a body, or parameter of a device function */
 	uint32_t align;
 	uint64_t size;
 	uint64_t offset; /* global, const: into the module's memory; param: into the parameters;
@@ -240,7 +241,8 @@ uint32_t ptx_hash(const char *s, size_t len);
 struct ptx_decl {
 	uint8_t space;
 	uint8_t type;
-	uint8_t vec; /* 1, 2, 4, 8 */
+	uint8_t vec;	/* 1, 2, 4, 8 */
+	uint8_t opaque; /* enum backend_opaque */
 	bool managed, ptr;
 	uint32_t align; /* 0: natural */
 };
@@ -251,6 +253,9 @@ bool ptx_decl_array(struct ptx_lex *lex, const struct ptx_decl *d, uint64_t *ret
 		    bool *ret_unsized, uint64_t dims[8], uint32_t *ret_ndims);
 bool ptx_decl_init(struct ptx_lex *lex, struct base_arena *arena, const struct ptx_decl *d,
 		   struct ptx_var *v, const uint64_t *dims, uint32_t ndims);
+/** ptx_decl_opaque() - { addr_mode_0 = wrap, ... } of a .samplerref, .texref or .surfref. */
+bool ptx_decl_opaque(struct ptx_lex *lex, struct base_arena *arena, const struct ptx_decl *d,
+		     struct ptx_var *v);
 bool ptx_decl_params(struct ptx_lex *lex, struct base_arena *arena, struct ptx_param **ret_list,
 		     uint32_t *ret_count, uint32_t *ret_bytes, bool *ret_variadic);
 uint32_t ptx_type_bytes(uint8_t type);

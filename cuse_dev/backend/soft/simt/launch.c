@@ -15,6 +15,7 @@
 
 #include "cuse_dev/base/limits.h"
 #include "cuse_dev/backend/soft/simt/exec.h"
+#include "cuse_dev/backend/soft/simt/texture.h"
 #include "cuse_dev/backend/soft/simt/warp.h"
 
 #define ALONE_WORK 20000u /* warps times instructions of straight code that one thread does alone */
@@ -41,6 +42,7 @@ struct simt_device {
 	bool stop;
 	struct ranges *ranges;
 	uint64_t launches;
+	struct simt_textures *textures; /* locks itself */
 };
 
 /** The list of host ranges; shared by the launches that started with it. */
@@ -138,7 +140,8 @@ int simt_device_create(const struct backend_device *dev, struct simt_device **re
 	if (!d->dev.threads)
 		d->dev.threads = 1;
 	d->threads = calloc(d->dev.threads, sizeof(*d->threads));
-	if (!d->threads) {
+	if (!d->threads || simt_textures_create(dev->index, &d->textures) < 0) {
+		free(d->threads);
 		free(d);
 		return -ENOMEM;
 	}
@@ -166,6 +169,7 @@ void simt_device_destroy(struct simt_device *d)
 		simt_exec_destroy(x);
 	}
 	ranges_put(d->ranges);
+	simt_textures_destroy(d->textures);
 	pthread_cond_destroy(&d->idle);
 	pthread_cond_destroy(&d->work);
 	pthread_mutex_destroy(&d->lock);
@@ -190,6 +194,11 @@ int simt_host_ranges(struct simt_device *d, const uint64_t (*ranges)[2], size_t 
 	d->ranges = r;
 	pthread_mutex_unlock(&d->lock);
 	return 0;
+}
+
+struct simt_textures *simt_device_textures(struct simt_device *d)
+{
+	return d->textures;
 }
 
 /* ---- a launch ------------------------------------------------------------------------------- */
@@ -283,6 +292,7 @@ uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const 
 		.code = code,
 		.launch = l,
 		.dev = &d->dev,
+		.textures = d->textures,
 		.name = name,
 		.window_base = d->dev.window_base,
 		.window_size = d->dev.window_size,

@@ -13,7 +13,8 @@
 
 #include "cuse_dev/backend/backend.h"
 
-struct simt_code;   /* an executable kernel, made by a tier, immutable; any number of launches */
+struct simt_code; /* an executable kernel, made by a tier, immutable; any number of launches */
+struct simt_textures;
 struct simt_device; /* threads and their scratch memory; one per backend */
 
 /** simt_device_create() - dev->threads - 1 threads are started on first need. */
@@ -28,6 +29,9 @@ void simt_device_destroy(struct simt_device *d);
  * 0, -ENOMEM.
  */
 int simt_host_ranges(struct simt_device *d, const uint64_t (*ranges)[2], size_t count);
+
+/** simt_device_textures() - the device's textures and surfaces. */
+struct simt_textures *simt_device_textures(struct simt_device *d);
 
 /**
  * simt_launch() - run it to the end on the calling thread and the pool

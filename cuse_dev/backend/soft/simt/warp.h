@@ -64,6 +64,7 @@ struct simt_grid {
 	const struct simt_code *code;
 	const struct backend_launch *launch;
 	const struct backend_device *dev;
+	const struct simt_textures *textures;
 	const char *name;
 	uint64_t window_base, window_size;
 	const uint64_t (*ranges)[2]; /* memory outside the window, {start, bytes} */

@@ -41,6 +41,7 @@
  * Changelog
  * ---------
  *  0.1  first version.
+ *       telemetry: BOARD_INFO, DEVICE_STATE, CLIENT_LIST, FAULT_LIST, SAMPLE_LIST.
  */
 #ifndef VGPU_IOCTL_H
 #define VGPU_IOCTL_H
@@ -76,6 +77,7 @@ extern "C" {
 #define VGPU_FEATURE_SHARED_PAGES (1ull << 0) /* SHARE works for this client */
 #define VGPU_FEATURE_VMM	  (1ull << 1) /* VA_* and PHYS_* */
 #define VGPU_FEATURE_EXPORT	  (1ull << 2) /* PHYS_CREATE with VGPU_PHYS_FD, PHYS_IMPORT */
+#define VGPU_FEATURE_TELEMETRY	  (1ull << 3) /* BOARD_INFO to SAMPLE_LIST */
 
 /*
  * The operations.
@@ -93,6 +95,11 @@ extern "C" {
 	X(0x03, MEM_INFO,      mem_info,      FRONT,  0) /* total and free device memory        */ \
 	X(0x04, SHARE,         share,         FRONT,  0) /* hand over a sealed memfd            */ \
 	X(0x05, BULK_BASE,     bulk_base,     FRONT,  0) /* where pread/pwrite of this file start */ \
+	X(0x06, BOARD_INFO,    board_info,    FRONT,  1) /* the card's constants: limits, clocks  */ \
+	X(0x07, DEVICE_STATE,  device_state,  FRONT,  1) /* memory, utilisation, power, heat      */ \
+	X(0x08, CLIENT_LIST,   client_list,   FRONT,  1) /* processes that use the device         */ \
+	X(0x09, FAULT_LIST,    fault_list,    FRONT,  1) /* the last faults of kernels            */ \
+	X(0x0a, SAMPLE_LIST,   sample_list,   FRONT,  1) /* utilisation over the last seconds     */ \
 	X(0x10, CTX_CREATE,    ctx_create,    WORKER, 0) /* a context on this device            */ \
 	X(0x11, CTX_DESTROY,   ctx_destroy,   WORKER, 0) /* it and all that belongs to it       */ \
 	X(0x12, CTX_STATUS,    ctx_status,    WORKER, 0) /* sticky error and where it came from */ \
@@ -220,6 +227,188 @@ struct vgpu_share {
  */
 struct vgpu_bulk_base {
 	uint64_t base; /**< in: added to the offset of every later pread/pwrite of this file */
+};
+
+/* ---- telemetry -------------------------------------------------------------------------------
+ *
+ * What is true of the device and of all who use it, for whoever may open the node; docs/nvml.md
+ * says what is measured and what follows from a model.
+ */
+
+/**
+ * struct vgpu_board_info - VGPU_OP_BOARD_INFO
+ *
+ * Constant while the daemon runs: the card that the device claims to be.
+ */
+struct vgpu_board_info {
+	uint32_t pci_ids;	   /**< out: device << 16 | vendor */
+	uint32_t pci_subsystem;	   /**< out: device << 16 | vendor */
+	uint32_t pcie_gen;	   /**< out: highest of the card */
+	uint32_t pcie_width;	   /**< out: lanes */
+	uint32_t sm_count;	   /**< out: multiprocessors */
+	uint32_t core_count;	   /**< out: cores of all multiprocessors */
+	uint32_t bus_width;	   /**< out: bits of the memory interface */
+	uint32_t fan_count;	   /**< out: 0: passive */
+	uint32_t ecc;		   /**< out: 1: the card has ECC and it is on */
+	uint32_t power_limit_mw;   /**< out: in force and default */
+	uint32_t power_min_mw;	   /**< out: lowest limit that the card takes */
+	uint32_t power_max_mw;	   /**< out: highest */
+	uint32_t power_idle_mw;	   /**< out: what the model takes for an idle card */
+	uint32_t temp_idle_c;	   /**< out: the model's degrees Celsius of an idle card */
+	uint32_t temp_load_c;	   /**< out: of one that is busy all the time */
+	uint32_t temp_max_c;	   /**< out: highest in regular use */
+	uint32_t temp_slowdown_c;  /**< out */
+	uint32_t temp_shutdown_c;  /**< out */
+	uint32_t temp_mem_max_c;   /**< out: of the memory, 0: has no sensor */
+	uint32_t sm_idle_mhz;	   /**< out: multiprocessors, nobody uses the device */
+	uint32_t sm_max_mhz;	   /**< out: in use */
+	uint32_t sm_step_mhz;	   /**< out: supported clocks are sm_min_mhz + n * this */
+	uint32_t sm_min_mhz;	   /**< out */
+	uint32_t video_idle_mhz;   /**< out */
+	uint32_t video_max_mhz;	   /**< out */
+	uint32_t mem_idle_mhz;	   /**< out */
+	uint32_t mem_max_mhz;	   /**< out */
+	uint32_t mem_clocks;	   /**< out: supported memory clocks */
+	uint32_t mem_clock_mhz[4]; /**< out: highest first */
+	uint32_t idle_state;	   /**< out: performance state when nobody uses the device */
+	uint32_t nvlinks;	   /**< out: links of the card; none is connected */
+	uint64_t bar1_bytes;	   /**< out */
+	uint32_t encoders;	   /**< out: video encoders of the card; none is built */
+	uint32_t pad;		   /**< 0 */
+	char vbios[32];		   /**< out: version text */
+	char architecture[32];	   /**< out: "Hopper" */
+};
+
+/**
+ * struct vgpu_device_state - VGPU_OP_DEVICE_STATE
+ *
+ * Totals count from the daemon's start. Rates are of the last second.
+ */
+struct vgpu_device_state {
+	uint64_t now_ns;       /**< out: when this was true */
+	uint64_t uptime_ns;    /**< out: of the daemon */
+	uint64_t mem_total;    /**< out: bytes of the device */
+	uint64_t mem_reserved; /**< out: bytes that the profile keeps */
+	uint64_t mem_used;     /**< out: bytes charged to all clients */
+	uint64_t busy_ns;      /**< out: time in which kernels ran, each process for itself */
+	uint64_t copy_ns;      /**< out: time in which the worker copied or filled */
+	uint64_t kernels;      /**< out: launches */
+	uint64_t in_bytes;     /**< out: host to device, by the worker */
+	uint64_t out_bytes;    /**< out: device to host, by the worker */
+	uint64_t moved_bytes;  /**< out: all that was copied or filled by the worker */
+	uint64_t in_rate;      /**< out: bytes per second */
+	uint64_t out_rate;     /**< out: bytes per second */
+	uint64_t energy_mj;    /**< out: millijoules, from the model */
+	uint64_t last_fault;   /**< out: number of the newest fault on any device, 0: none */
+	uint32_t util_kernel;  /**< out: hundredths of a percent */
+	uint32_t util_copy;    /**< out: hundredths of a percent */
+	uint32_t power_mw;     /**< out: from the model */
+	uint32_t temp_mc;      /**< out: thousandths of a degree Celsius, from the model */
+	uint32_t temp_mem_mc;  /**< out: 0: no sensor */
+	uint32_t fan_percent;  /**< out: from the model, 0 without fans */
+	uint32_t sm_mhz;       /**< out: from the model */
+	uint32_t mem_mhz;      /**< out */
+	uint32_t video_mhz;    /**< out */
+	uint32_t perf_state;   /**< out: 0 to 15 */
+	uint32_t clients;      /**< out: processes with an open file of this device */
+	uint32_t contexts;     /**< out: on this device */
+};
+
+#define VGPU_CLIENT_ENTRIES 56
+#define VGPU_CLIENT_NAME    128
+
+#define VGPU_CLIENT_ENDED (1u << 0) /* process or its use of the device is over */
+#define VGPU_CLIENT_ME	  (1u << 1) /* the caller */
+
+/** struct vgpu_client_entry - one process, as far as the device of the list is concerned */
+struct vgpu_client_entry {
+	uint64_t serial;	     /**< grows from process to process, never used again */
+	uint32_t pid;		     /**< in the caller's pid namespace; 0: not visible there */
+	uint32_t uid;		     /**< as the daemon sees it */
+	uint32_t flags;		     /**< VGPU_CLIENT_* */
+	uint32_t contexts;	     /**< that it has now */
+	uint64_t start_us;	     /**< microseconds of CLOCK_REALTIME: first opened the device */
+	uint64_t time_ns;	     /**< since then, until now or its end */
+	uint64_t mem_used;	     /**< bytes charged */
+	uint64_t mem_peak;	     /**< most of it so far */
+	uint64_t busy_ns;	     /**< its kernels ran */
+	uint64_t copy_ns;	     /**< its copies ran in the worker */
+	uint64_t in_bytes;	     /**< host to device */
+	uint64_t out_bytes;	     /**< device to host */
+	uint64_t kernels;	     /**< launches */
+	uint32_t util_kernel;	     /**< last second, hundredths of a percent */
+	uint32_t util_copy;	     /**< last second */
+	char name[VGPU_CLIENT_NAME]; /**< its argv[0], "" unknown */
+};
+
+#define VGPU_CLIENTS_LIVE  0 /* processes that have the device open */
+#define VGPU_CLIENTS_ENDED 1 /* the last ones that had a context and have ended */
+
+/**
+ * struct vgpu_client_list - VGPU_OP_CLIENT_LIST
+ *
+ * In the order of their serials, which goes on where the last call's entries end. Errors: EINVAL
+ * (kind).
+ */
+struct vgpu_client_list {
+	uint64_t after; /**< in: serial of the last one seen, 0 at first */
+	uint32_t kind;	/**< in: VGPU_CLIENTS_* */
+	uint32_t count; /**< out: valid entries */
+	uint32_t more;	/**< out: 1: there are more behind them */
+	uint32_t pad;	/**< MBZ */
+	struct vgpu_client_entry entry[VGPU_CLIENT_ENTRIES]; /**< out */
+};
+
+#define VGPU_FAULT_ENTRIES 16
+
+/** struct vgpu_fault_entry - one fault, on any device */
+struct vgpu_fault_entry {
+	uint64_t serial;	     /**< 1, 2, 3 ... */
+	uint64_t time_us;	     /**< microseconds of CLOCK_REALTIME */
+	uint64_t address;	     /**< that was touched, where the fault has one */
+	uint32_t device;	     /**< index */
+	uint32_t xid;		     /**< number of NVIDIA's driver for this kind of fault */
+	uint32_t error;		     /**< CUresult that the client sees */
+	uint32_t pid;		     /**< in the caller's pid namespace; 0: not visible there */
+	uint32_t uid;		     /**< as the daemon sees it */
+	uint32_t line;		     /**< in the PTX text, 0 unknown */
+	uint32_t ctaid[3];	     /**< block of the faulting thread */
+	uint32_t tid[3];	     /**< thread in the block */
+	char name[VGPU_CLIENT_NAME]; /**< argv[0] of the process */
+	char kernel[256];	     /**< name, cut if longer */
+	char what[256];		     /**< one sentence */
+};
+
+/**
+ * struct vgpu_fault_list - VGPU_OP_FAULT_LIST
+ *
+ * The oldest that are kept (LIMIT_FAULTS) behind @after, of all devices.
+ */
+struct vgpu_fault_list {
+	uint64_t after; /**< in: serial of the last one seen */
+	uint64_t last;	/**< out: serial of the newest, 0: none */
+	uint32_t count; /**< out: valid entries */
+	uint32_t pad;	/**< MBZ */
+	struct vgpu_fault_entry entry[VGPU_FAULT_ENTRIES]; /**< out */
+};
+
+#define VGPU_SAMPLES 128
+
+/** struct vgpu_sample - one piece of time */
+struct vgpu_sample {
+	uint64_t time_us;     /**< microseconds of CLOCK_REALTIME at its end */
+	uint64_t in_bytes;    /**< host to device, by the worker */
+	uint64_t out_bytes;   /**< device to host, by the worker */
+	uint32_t util_kernel; /**< hundredths of a percent */
+	uint32_t util_copy;   /**< hundredths of a percent */
+};
+
+/** struct vgpu_sample_list - VGPU_OP_SAMPLE_LIST; ended pieces of time, oldest first. */
+struct vgpu_sample_list {
+	uint64_t after_us;  /**< in: only what ended later; 0: all that is kept */
+	uint32_t period_us; /**< out: length of each */
+	uint32_t count;	    /**< out: valid entries */
+	struct vgpu_sample sample[VGPU_SAMPLES]; /**< out */
 };
 
 /* --------------------------------------------------------------------------------------------- */

@@ -22,6 +22,8 @@
 
 /* Words of which only some bits may be set; of pads, none.  F(OP, name, field, bits) */
 #define FIELDS(F)                                                                                  \
+	F(CLIENT_LIST, client_list, pad, 0)                                                        \
+	F(FAULT_LIST, fault_list, pad, 0)                                                          \
 	F(CTX_CREATE, ctx_create, pad, 0)                                                          \
 	F(CTX_DESTROY, ctx_destroy, pad, 0)                                                        \
 	F(CTX_STATUS, ctx_status, pad, 0)                                                          \

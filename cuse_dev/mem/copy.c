@@ -155,6 +155,11 @@ int mem_write(struct mem *m, uint64_t va, const void *buf, uint64_t bytes)
 	return 0;
 }
 
+bool mem_on_device(const struct mem *m, uint64_t va)
+{
+	return va >= m->base && va < m->upper;
+}
+
 static bool word(uint64_t va, uint32_t bytes)
 {
 	return (bytes == 4 || bytes == 8) && !(va % bytes);

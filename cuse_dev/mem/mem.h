@@ -89,6 +89,8 @@ int mem_fill(struct mem *m, const struct vgpu_cmd_fill *c);
 /** mem_read(), mem_write() - between device-visible memory and a private buffer. */
 int mem_read(struct mem *m, uint64_t va, void *buf, uint64_t bytes);
 int mem_write(struct mem *m, uint64_t va, const void *buf, uint64_t bytes);
+/** mem_on_device() - whether @va lies where device memory has its addresses. */
+bool mem_on_device(const struct mem *m, uint64_t va);
 /** mem_load(), mem_store() - one aligned word of 4 or 8 bytes, in one access. */
 int mem_load(struct mem *m, uint64_t va, uint32_t bytes, uint64_t *ret_value);
 int mem_store(struct mem *m, uint64_t va, uint32_t bytes, uint64_t value);

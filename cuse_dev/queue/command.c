@@ -22,17 +22,38 @@ static int run_launch(struct queue_stream *s, const struct vgpu_cmd_launch *c)
 
 static int run_copy(struct queue_stream *s, const struct vgpu_cmd_copy *c)
 {
-	return mem_copy(s->q->mem, c->dst, c->src, c->bytes);
+	int r;
+
+	queue_meter_begin(s->ctx, METER_COPY);
+	r = mem_copy(s->q->mem, c->dst, c->src, c->bytes);
+	queue_meter_end(s->ctx, METER_COPY);
+	if (r == 0)
+		queue_meter_moved(s->ctx, c->dst, c->src, c->bytes);
+	return r;
 }
 
 static int run_copy_rect(struct queue_stream *s, const struct vgpu_cmd_copy_rect *c)
 {
-	return mem_copy_rect(s->q->mem, c);
+	int r;
+
+	queue_meter_begin(s->ctx, METER_COPY);
+	r = mem_copy_rect(s->q->mem, c);
+	queue_meter_end(s->ctx, METER_COPY);
+	if (r == 0)
+		queue_meter_moved(s->ctx, c->dst, c->src, c->width * c->height * c->depth);
+	return r;
 }
 
 static int run_fill(struct queue_stream *s, const struct vgpu_cmd_fill *c)
 {
-	return mem_fill(s->q->mem, c);
+	int r;
+
+	queue_meter_begin(s->ctx, METER_COPY);
+	r = mem_fill(s->q->mem, c);
+	queue_meter_end(s->ctx, METER_COPY);
+	if (r == 0)
+		queue_meter_moved(s->ctx, c->dst, 0, c->width * c->height * c->element);
+	return r;
 }
 
 static int run_event_record(struct queue_stream *s, const struct vgpu_cmd_event_record *c)

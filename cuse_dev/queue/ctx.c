@@ -162,6 +162,7 @@ void queue_ctx_fault(struct queue_ctx *c, const struct backend_fault *fault, con
 		atomic_store(&c->error, fault->error);
 		__atomic_store_n(&c->q->control->ctx[c->slot].error, fault->error,
 				 __ATOMIC_RELEASE);
+		queue_meter_fault(c, &c->status);
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (!first)

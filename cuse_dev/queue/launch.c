@@ -200,7 +200,9 @@ static void execute(struct queue_stream *s, struct queue_kernel *k, const struct
 		l.cluster[i] = c->cluster[i];
 	}
 	queue_ctx_enter(s->ctx, &l);
+	queue_meter_begin(s->ctx, METER_KERNEL);
 	fault.error = ops->launch(k->func, &l, &fault);
+	queue_meter_end(s->ctx, METER_KERNEL);
 	queue_ctx_leave(s->ctx);
 	if (fault.error)
 		queue_ctx_fault(s->ctx, &fault, ops->func_name(k->func));

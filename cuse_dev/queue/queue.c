@@ -75,6 +75,11 @@ int queue_create(const struct queue_config *config, struct queue **ret_queue)
 		free(q);
 		return -ENOMEM;
 	}
+	if (queue_meter_init(&q->meter, config->meter_fd) < 0) {
+		munmap(q->control, VGPU_SHARE_CONTROL_BYTES);
+		free(q);
+		return -ENOMEM;
+	}
 	q->mem = config->mem;
 	q->notify_fd = config->notify_fd;
 	/* On one CPU whoever spins keeps the other side from answering. */
@@ -97,6 +102,7 @@ void queue_destroy(struct queue *q)
 	idtab_fini(&q->streams);
 	idtab_fini(&q->kernels);
 	munmap(q->control, VGPU_SHARE_CONTROL_BYTES);
+	queue_meter_fini(&q->meter);
 	pthread_cond_destroy(&q->progress);
 	pthread_mutex_destroy(&q->lock);
 	free(q);

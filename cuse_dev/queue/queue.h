@@ -28,6 +28,7 @@ struct queue_kernel;
 struct queue_config {
 	struct mem *mem;
 	int control_fd; /* the CONTROL memfd, not taken over; -1: private memory */
+	int meter_fd;	/* of the front's struct meter_page, likewise */
 	int notify_fd;	/* eventfd, written when something finished while queue_notify() is on */
 };
 
@@ -43,6 +44,8 @@ void queue_reap(struct queue *q);
 /** queue_draining() - destroyed streams whose commands are not done yet. */
 uint32_t queue_draining(const struct queue *q);
 int queue_event(struct queue *q, uint32_t slot, uint64_t *ret_gen, uint64_t *ret_time_ns);
+/** queue_take_fault() - the oldest broken context that was not taken yet. False: none. */
+bool queue_take_fault(struct queue *q, uint32_t *ret_device, struct vgpu_ctx_status *ret_status);
 
 /* ----------------------------------------------------------------------------------- contexts */
 

@@ -2,8 +2,8 @@
 /*
  * state.h - what the files of queue share among themselves. Other rooms see queue.h only.
  *
- * Locks, outermost first: queue.lock, queue_ctx.lock, queue_kernel.lock; mem's lock lies inside
- * all. None is held while a command runs.
+ * Locks, outermost first: queue.lock, queue_ctx.lock, queue_kernel.lock; mem's lock and that of
+ * the meter lie inside all. None is held while a command runs.
  */
 #ifndef QUEUE_STATE_H
 #define QUEUE_STATE_H
@@ -13,6 +13,7 @@
 
 #include "cuse_dev/base/console.h"
 #include "cuse_dev/base/idtab.h"
+#include "cuse_dev/base/meter.h"
 #include "cuse_dev/queue/queue.h"
 
 struct queue_event_slot {
@@ -20,8 +21,24 @@ struct queue_event_slot {
 	uint64_t time_ns; /* guarded by queue.lock */
 };
 
+#define QUEUE_FAULTS 16 /* that nobody has taken yet; more are forgotten */
+
+struct queue_fault {
+	uint32_t device;
+	struct vgpu_ctx_status status;
+};
+
+struct queue_meter {
+	struct meter_page *page;
+	pthread_mutex_t lock; /* guards the page and all below; the innermost */
+	uint32_t active[METER_DEVICES][METER_KINDS];
+	struct queue_fault fault[QUEUE_FAULTS]; /* oldest first */
+	uint32_t faults;
+};
+
 struct queue {
 	struct mem *mem;
+	struct queue_meter meter;
 	struct vgpu_share_control *control; /* and the rings behind it */
 	bool shared;
 	int notify_fd;
@@ -132,6 +149,16 @@ void queue_stream_kick(struct queue_stream *s);
 void queue_stream_publish_host(struct queue_stream *s, uint64_t token);
 /** queue_stream_dead() - waits of this stream have no sense any more. */
 bool queue_stream_dead(const struct queue_stream *s);
+
+/* meter.c */
+int queue_meter_init(struct queue_meter *m, int fd);
+void queue_meter_fini(struct queue_meter *m);
+/** queue_meter_begin(), queue_meter_end() - around what keeps the device of @c busy. */
+void queue_meter_begin(struct queue_ctx *c, enum meter_kind kind);
+void queue_meter_end(struct queue_ctx *c, enum meter_kind kind);
+/** queue_meter_moved() - @bytes went from @src to @dst; 0: no memory, a fill. */
+void queue_meter_moved(struct queue_ctx *c, uint64_t dst, uint64_t src, uint64_t bytes);
+void queue_meter_fault(struct queue_ctx *c, const struct vgpu_ctx_status *status);
 
 /* command.c */
 /** queue_command_run() - the checked size is cmd->bytes. 0, or -errno: refused. */

@@ -61,6 +61,13 @@ static uint64_t strict_free(const struct front *f)
 	return left < now ? left : now;
 }
 
+static void charge(struct client *c, uint32_t device, uint64_t bytes)
+{
+	c->charged[device] += bytes;
+	if (c->charged[device] > c->use[device].peak)
+		c->use[device].peak = c->charged[device];
+}
+
 int account_take(struct client *c, uint32_t device, uint64_t bytes)
 {
 	struct front *f = c->front;
@@ -74,7 +81,7 @@ int account_take(struct client *c, uint32_t device, uint64_t bytes)
 	if (f->config->overcommit == CONFIG_STRICT && bytes > strict_free(f))
 		return -ENOMEM;
 	d->charged += bytes;
-	c->charged[device] += bytes;
+	charge(c, device, bytes);
 	return 0;
 }
 
@@ -87,18 +94,18 @@ void account_give(struct client *c, uint32_t device, uint64_t bytes)
 	c->front->device[device].charged -= bytes;
 }
 
-void account_correct(struct client *c, uint32_t device, uint64_t taken, int64_t charge)
+void account_correct(struct client *c, uint32_t device, uint64_t taken, int64_t grown)
 {
 	struct front_device *d = &c->front->device[device];
 	uint64_t more;
 
 	account_give(c, device, taken);
-	if (charge < 0) {
-		account_give(c, device, 0 - (uint64_t)charge);
-	} else if (charge > 0) {
+	if (grown < 0) {
+		account_give(c, device, 0 - (uint64_t)grown);
+	} else if (grown > 0) {
 		/* It is there already; what does not fit shows as a device without free memory. */
-		more = (uint64_t)charge < d->total ? (uint64_t)charge : d->total;
-		c->charged[device] += more;
+		more = (uint64_t)grown < d->total ? (uint64_t)grown : d->total;
+		charge(c, device, more);
 		d->charged += more;
 	}
 }

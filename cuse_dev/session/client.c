@@ -96,6 +96,9 @@ int client_get(struct front *f, const struct proc_id *id, uid_t uid, struct clie
 	if (!c)
 		return -ENOMEM;
 	c->front = f;
+	c->serial = ++f->last_client;
+	c->born_ns = telemetry_now_ns();
+	c->born_us = telemetry_now_us();
 	c->id = *id;
 	c->uid = uid;
 	c->watch.fd = -1;
@@ -161,6 +164,8 @@ void client_end(struct client *c)
 	struct session *s;
 
 	tell(c, EVENT_CLIENT_CLOSED, "");
+	telemetry_fold(c);
+	telemetry_ended(c);
 	while ((s = c->sessions)) {
 		c->sessions = s->sibling;
 		s->client = NULL;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuse_dev/base/limits.h"
 #include "cuse_dev/base/log.h"
 #include "cuse_dev/session/reap.h"
 #include "cuse_dev/session/worker.h"
@@ -26,6 +27,9 @@ static int make_device(struct front_device *d, const struct config_device *cd, u
 	d->total = profile_mem_total(p, &o);
 	d->reserved = profile_mem_reserved(p, &o);
 	profile_attrs(p, &o, &d->attrs);
+	profile_board(p, &d->board);
+	memset(d->past, 0, sizeof(d->past));
+	model_init(&d->model, &d->board, telemetry_now_ns());
 	r = profile_info(p, &o, &d->info);
 	if (r < 0)
 		return r;
@@ -96,6 +100,7 @@ void front_remove_device(struct front *f)
 	while ((c = client_next(&s))) {
 		if (holds(c, device))
 			client_evict(c, "its device is removed");
+		c->use[device] = (struct client_use){ 0 };
 	}
 	for (s = f->sessions; s; s = next) {
 		next = s->next;
@@ -115,7 +120,13 @@ int front_create(const struct config *config, const struct spawn *spawn, struct 
 		return -ENOMEM;
 	f->config = config;
 	f->spawn = spawn;
+	f->born_ns = telemetry_now_ns();
 	guard_init(&f->guard, f);
+	f->ended = calloc(LIMIT_ENDED, sizeof(*f->ended));
+	if (!f->ended) {
+		r = -ENOMEM;
+		goto free_front;
+	}
 	for (i = 0; i < config->device_count; i++) {
 		r = front_add_device(f, &config->device[i], NULL);
 		if (r < 0)
@@ -131,14 +142,20 @@ int front_create(const struct config *config, const struct spawn *spawn, struct 
 	r = reap_create(&f->reap);
 	if (r < 0)
 		goto fini_loop;
+	r = fault_create(&f->faults);
+	if (r < 0)
+		goto destroy_reap;
 	*ret_front = f;
 	return 0;
 
+destroy_reap:
+	reap_destroy(f->reap);
 fini_loop:
 	loop_fini(&f->loop);
 fini_events:
 	event_fini(&f->events);
 free_front:
+	free(f->ended);
 	free(f);
 	return r;
 }
@@ -155,8 +172,10 @@ void front_destroy(struct front *f)
 	if (f->ending_count)
 		log_warn("%u workers have not ended", f->ending_count);
 	reap_destroy(f->reap);
+	fault_destroy(f->faults);
 	loop_fini(&f->loop);
 	event_fini(&f->events);
+	free(f->ended);
 	free(f);
 }
 

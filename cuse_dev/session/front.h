@@ -19,10 +19,12 @@
 #include <sys/types.h>
 
 #include "cuse_dev/base/idtab.h"
+#include "cuse_dev/base/meter.h"
 #include "cuse_dev/session/config.h"
 #include "cuse_dev/session/event.h"
 #include "cuse_dev/session/guard.h"
 #include "cuse_dev/session/loop.h"
+#include "cuse_dev/session/model.h"
 #include "cuse_dev/session/proc.h"
 #include "cuse_dev/session/session.h"
 #include "cuse_dev/session/wire.h"
@@ -30,6 +32,7 @@
 
 #define FRONT_CLIENT_BUCKETS 256
 
+struct fault_log;
 struct reap;
 struct spawn;
 
@@ -42,6 +45,15 @@ struct front_device {
 	struct vgpu_device_attrs attrs;
 	uint64_t total, reserved; /* bytes */
 	uint64_t charged;	  /* bytes: sum of client->charged[] of this device */
+	struct vgpu_board_info board;
+	struct meter_track past[METER_KINDS]; /* of workers that are gone */
+	struct model model;
+};
+
+/** A client that has ended, as CLIENT_LIST shows it. */
+struct front_ended {
+	uint32_t device, tgid;
+	struct vgpu_client_entry entry;
 };
 
 struct front {
@@ -62,6 +74,11 @@ struct front {
 	uint64_t last_generation;
 	struct event_log events;
 	const struct spawn *spawn;
+	uint64_t born_ns;     /* CLOCK_MONOTONIC */
+	uint64_t last_client; /* serial of the newest */
+	struct fault_log *faults;
+	struct front_ended *ended; /* [LIMIT_ENDED], a ring */
+	uint64_t ended_count;	   /* of all that were ever written to it */
 };
 
 /* Index into client->share[]. */
@@ -73,6 +90,14 @@ struct client_share {
 };
 
 #define CLIENT_TIDS 16
+
+/** What a client did on one device; the rest stands on its worker's page. */
+struct client_use {
+	uint32_t contexts;
+	bool ever;						 /* had one */
+	uint64_t peak;						 /* bytes, most of charged */
+	uint64_t busy_ns, copy_ns, in_bytes, out_bytes, kernels; /* of its worker that died */
+};
 
 struct client {
 	struct client *next; /* in its bucket */
@@ -90,6 +115,9 @@ struct client {
 	bool gone;	  /* process ended or all closed; only the worker is still to be reaped */
 	uint64_t charged[VGPU_MAX_DEVICES]; /* bytes, requests in flight included */
 	uint32_t tids[CLIENT_TIDS];	    /* threads known to be its own, by tid % CLIENT_TIDS */
+	uint64_t serial, born_ns, born_us;  /* born_us: CLOCK_REALTIME */
+	char name[VGPU_CLIENT_NAME];	    /* argv[0] when its worker started */
+	struct client_use use[VGPU_MAX_DEVICES];
 };
 
 struct session {
@@ -141,6 +169,31 @@ bool client_has_thread(struct client *c, uint32_t tid);
 
 /** frontop_call() - an operation that the front answers itself; fills *arg. 0 or -errno. */
 int frontop_call(struct session *s, const struct session_request *call);
+
+/* ---- telemetry.c ---------------------------------------------------------------------------- */
+
+int telemetry_state(struct session *s, struct vgpu_device_state *ret_state);
+int telemetry_clients(struct session *s, struct vgpu_client_list *list);
+int telemetry_samples(struct session *s, struct vgpu_sample_list *list);
+/** telemetry_context() - one more (1) or less (-1) on @device. */
+void telemetry_context(struct client *c, uint32_t device, int change);
+/** telemetry_fold() - the worker of @c will not be seen again: keep what its page says. */
+void telemetry_fold(struct client *c);
+/** telemetry_ended() - remember @c, which ends. */
+void telemetry_ended(struct client *c);
+uint64_t telemetry_now_ns(void);
+uint64_t telemetry_now_us(void);
+
+/* ---- fault.c -------------------------------------------------------------------------------- */
+
+int fault_create(struct fault_log **ret_log);
+void fault_destroy(struct fault_log *log);
+/** fault_add() - a context of @c broke; texts need not be clean. */
+void fault_add(struct client *c, uint32_t device, const struct vgpu_ctx_status *status);
+/** fault_worker_died() - so did all its contexts. */
+void fault_worker_died(struct client *c, const char *how);
+uint64_t fault_last(const struct front *f);
+int fault_list(struct session *s, struct vgpu_fault_list *list);
 
 /* ---- relay.c -------------------------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@
 #define DRIVER_VERSION 13000
 #define DRIVER_STRING  "580.95.05"
 
-#define FEATURES_ALWAYS VGPU_FEATURE_VMM
+#define FEATURES_ALWAYS (VGPU_FEATURE_VMM | VGPU_FEATURE_TELEMETRY)
 #define FEATURES_VISIBLE                                                                           \
 	(VGPU_FEATURE_SHARED_PAGES | VGPU_FEATURE_EXPORT) /* they pass descriptors */
 
@@ -102,6 +102,32 @@ static int op_bulk_base(struct session *s, struct vgpu_bulk_base *a, int fd)
 	return 0;
 }
 
+static int op_board_info(struct session *s, struct vgpu_board_info *a, int fd)
+{
+	*a = s->front->device[s->device].board;
+	return 0;
+}
+
+static int op_device_state(struct session *s, struct vgpu_device_state *a, int fd)
+{
+	return telemetry_state(s, a);
+}
+
+static int op_client_list(struct session *s, struct vgpu_client_list *a, int fd)
+{
+	return telemetry_clients(s, a);
+}
+
+static int op_fault_list(struct session *s, struct vgpu_fault_list *a, int fd)
+{
+	return fault_list(s, a);
+}
+
+static int op_sample_list(struct session *s, struct vgpu_sample_list *a, int fd)
+{
+	return telemetry_samples(s, a);
+}
+
 static int share_size(const struct session *s, const struct vgpu_share *a)
 {
 	const struct front_device *d = &s->front->device[s->device];
@@ -159,6 +185,11 @@ int frontop_call(struct session *s, const struct session_request *call)
 		CASE(MEM_INFO, mem_info);
 		CASE(SHARE, share);
 		CASE(BULK_BASE, bulk_base);
+		CASE(BOARD_INFO, board_info);
+		CASE(DEVICE_STATE, device_state);
+		CASE(CLIENT_LIST, client_list);
+		CASE(FAULT_LIST, fault_list);
+		CASE(SAMPLE_LIST, sample_list);
 #undef CASE
 	default:
 		r = -ENOTTY;

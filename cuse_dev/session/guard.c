@@ -62,6 +62,7 @@ static void end_one(struct front *f, struct client *c, uint64_t held, uint64_t a
 		 "%llu MiB; its client sees error 719",
 		 (unsigned long long)(available >> 20), (int)c->worker->pid, c->id.tgid,
 		 (unsigned long long)(held >> 20));
+	fault_worker_died(c, "its worker was ended because the host's memory ran out");
 	worker_kill(c->worker);
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int read_file(const char *path, char *buf, size_t size)
@@ -84,6 +85,67 @@ int proc_identify(uint32_t tid, struct proc_id *ret_id)
 		return -ESRCH;
 	*ret_id = (struct proc_id){ .tgid = tgid, .start = start };
 	return 0;
+}
+
+void proc_name(uint32_t tgid, char *name, size_t size)
+{
+	char path[64], buf[4096];
+
+	snprintf(path, sizeof(path), "/proc/%u/cmdline", tgid);
+	if (tgid && read_file(path, buf, sizeof(buf)) == 0 && *buf)
+		snprintf(name, size, "%s", buf);
+}
+
+static bool namespace_of(const char *process, struct stat *st)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/pid", process);
+	return stat(path, st) == 0;
+}
+
+static bool namespace_of_pid(uint32_t pid, struct stat *st)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", pid);
+	return pid && namespace_of(text, st);
+}
+
+void proc_view(uint32_t viewer, struct proc_viewer *ret_view)
+{
+	struct stat theirs, ours;
+
+	*ret_view = (struct proc_viewer){ 0 };
+	if (!namespace_of_pid(viewer, &theirs))
+		return;
+	ret_view->dev = theirs.st_dev;
+	ret_view->ino = theirs.st_ino;
+	ret_view->ours = namespace_of("self", &ours) && ours.st_dev == theirs.st_dev &&
+			 ours.st_ino == theirs.st_ino;
+}
+
+uint32_t proc_seen(const struct proc_viewer *view, uint32_t tgid)
+{
+	unsigned long number = 0;
+	struct stat st;
+	char buf[8192], *end;
+	const char *p;
+
+	if (view->ours)
+		return tgid;
+	if (!view->ino || !namespace_of_pid(tgid, &st) || st.st_dev != view->dev ||
+	    st.st_ino != view->ino || read_status(tgid, buf, sizeof(buf)) < 0)
+		return 0;
+	/* One number for each namespace, from the outermost to its own. */
+	for (p = field(buf, "NSpid"); p && *p && *p != '\n'; p = end) {
+		number = strtoul(p, &end, 10);
+		if (end == p)
+			break;
+		while (*end == ' ' || *end == '\t')
+			end++;
+	}
+	return (uint32_t)number;
 }
 
 bool proc_in_group(uint32_t tid, gid_t gid)

@@ -9,6 +9,7 @@
 #define SESSION_PROC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,19 @@ struct proc_id {
 
 /** proc_identify() - the process of thread @tid; -ESRCH when /proc does not know it. */
 int proc_identify(uint32_t tid, struct proc_id *ret_id);
+/** proc_name() - argv[0] of process @tgid, cut to @size; @name stays as it is when unknown. */
+void proc_name(uint32_t tgid, char *name, size_t size);
+
+/** Whose numbers for processes are wanted: the pid namespace of a process. */
+struct proc_viewer {
+	uint64_t dev, ino; /* of it; ino 0: unknown */
+	bool ours;	   /* it is this process's own */
+};
+
+void proc_view(uint32_t viewer, struct proc_viewer *ret_view);
+/** proc_seen() - the number of process @tgid there; 0: it has none there, or nobody knows. */
+uint32_t proc_seen(const struct proc_viewer *view, uint32_t tgid);
+
 /** proc_in_group() - is @gid among the groups of thread @tid? */
 bool proc_in_group(uint32_t tid, gid_t gid);
 /** proc_dying() - has thread @tid a SIGKILL pending? (Every signal that ends it becomes one.) */

@@ -257,6 +257,10 @@ static int reply_call(struct pending *p, const struct wire_msg *msg, const void 
 	if (msg->status > 0 || (!msg->status && msg->payload_bytes != desc->size))
 		return -EIO;
 	account_correct(p->worker->client, p->device, p->taken, msg->charge);
+	if (!msg->status && p->nr == VGPU_OP_CTX_CREATE)
+		telemetry_context(p->worker->client, p->device, 1);
+	if (!msg->status && p->nr == VGPU_OP_CTX_DESTROY)
+		telemetry_context(p->worker->client, p->device, -1);
 	if (msg->status < 0)
 		log_debug("worker %d: %s: %s", (int)p->worker->pid, desc->name,
 			  strerror(-msg->status));

@@ -32,6 +32,7 @@ enum wire_kind {
 	WIRE_WRITE, /* front→worker: payload = struct wire_bulk; bytes are in the bounce slot */
 	WIRE_CANCEL, /* front→worker: tag of a request whose client got a signal; no reply itself */
 	WIRE_REPLY, /* worker→front: status, payload = the struct to hand back */
+	WIRE_FAULT, /* worker→front, unasked: a context of device broke; struct vgpu_ctx_status */
 };
 
 /**
@@ -65,6 +66,7 @@ struct wire_bulk {
 #define WIRE_FD_CONTROL	  (1u << 1)
 #define WIRE_FD_HOST	  (1u << 2)
 #define WIRE_FD_DEVICE(i) (1u << (3 + (i))) /* arena of device i, up to VGPU_MAX_DEVICES */
+#define WIRE_FD_METER	  WIRE_FD_DEVICE(VGPU_MAX_DEVICES) /* struct meter_page, ours and its */
 
 /** struct wire_device - what a worker must know of each device */
 struct wire_device {

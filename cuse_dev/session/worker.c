@@ -50,6 +50,16 @@ static void free_outgoing(struct worker *w)
 	w->out_last = &w->out;
 }
 
+void worker_drop_meter(struct worker *w)
+{
+	if (w->meter)
+		munmap((void *)(uintptr_t)w->meter, sizeof(*w->meter));
+	w->meter = NULL;
+	if (w->meter_fd >= 0)
+		close(w->meter_fd);
+	w->meter_fd = -1;
+}
+
 static void worker_free(struct worker *w)
 {
 	if (w->sock.fd >= 0)
@@ -60,6 +70,7 @@ static void worker_free(struct worker *w)
 		munmap(w->bounce, (size_t)WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES);
 	if (w->bounce_fd >= 0)
 		close(w->bounce_fd);
+	worker_drop_meter(w);
 	said_close(&w->said);
 	free_outgoing(w);
 	free(w);
@@ -89,6 +100,7 @@ static void worker_reaped(struct worker *w)
 {
 	struct client *c = w->client;
 
+	telemetry_fold(c);
 	worker_break(w);
 	if (w->exit.fd >= 0)
 		loop_remove(&w->front->loop, &w->exit);
@@ -127,6 +139,7 @@ static void tell_end(const struct worker *w, const siginfo_t *si)
 		log_warn("worker %d of process %u was ended by signal %d (%s); its client sees "
 			 "error 719",
 			 (int)w->pid, tgid, si->si_status, strsignal(si->si_status));
+	fault_worker_died(w->client, "its worker has died");
 }
 
 static void on_exit_of_worker(struct loop_source *src, uint32_t events)
@@ -236,6 +249,17 @@ static void flush(struct worker *w)
 
 /* ---- receiving ------------------------------------------------------------------------------ */
 
+static int hear_fault(struct worker *w, const struct message *m)
+{
+	struct vgpu_ctx_status status;
+
+	if (m->head.payload_bytes != sizeof(status) || m->head.device >= w->front->device_count)
+		return -EIO;
+	memcpy(&status, m->payload, sizeof(status));
+	fault_add(w->client, m->head.device, &status);
+	return 0;
+}
+
 /* One message: 1 handled, 0 none there, -errno: the worker is of no use any more. */
 static int receive(struct worker *w)
 {
@@ -249,12 +273,13 @@ static int receive(struct worker *w)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (!n)
 		return -EPIPE;
-	if ((size_t)n < sizeof(m.head) || (size_t)n > sizeof(m) || m.head.kind != WIRE_REPLY ||
-	    (size_t)n != sizeof(m.head) + m.head.payload_bytes) {
+	if ((size_t)n < sizeof(m.head) || (size_t)n > sizeof(m) ||
+	    (size_t)n != sizeof(m.head) + m.head.payload_bytes)
 		r = -EIO;
-	} else {
-		r = relay_reply(w, &m.head, m.payload);
-	}
+	else if (m.head.kind == WIRE_FAULT)
+		r = hear_fault(w, &m);
+	else
+		r = m.head.kind == WIRE_REPLY ? relay_reply(w, &m.head, m.payload) : -EIO;
 	if (r == -EIO) {
 		log_error("worker %d of process %u sent a message that fits no request (kind %u, "
 			  "op %#x, %zd bytes); ending it",
@@ -333,19 +358,39 @@ void worker_forget(struct pending *p)
 
 /* ---- starting ------------------------------------------------------------------------------- */
 
-static int make_bounce(struct worker *w)
+/* A memfd of fixed size that the worker gets too, mapped here. */
+static int make_pages(const char *name, size_t bytes, int prot, int *ret_fd, void **ret_pages)
 {
-	const size_t bytes = (size_t)WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES;
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	void *p;
 
-	w->bounce_fd = memfd_create("vgpu-bounce", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (w->bounce_fd < 0 || ftruncate(w->bounce_fd, (off_t)bytes) < 0 ||
-	    fcntl(w->bounce_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (fd < 0)
 		return -errno;
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, w->bounce_fd, 0);
+	*ret_fd = fd; /* the worker's struct owns it from here */
+	if (ftruncate(fd, (off_t)bytes) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	p = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	w->bounce = p;
+	*ret_pages = p;
+	return 0;
+}
+
+static int make_shared(struct worker *w)
+{
+	void *bounce, *meter;
+	int r;
+
+	r = make_pages("vgpu-bounce", (size_t)WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES,
+		       PROT_READ | PROT_WRITE, &w->bounce_fd, &bounce);
+	if (r < 0)
+		return r;
+	w->bounce = bounce;
+	r = make_pages("vgpu-meter", sizeof(*w->meter), PROT_READ, &w->meter_fd, &meter);
+	if (r < 0)
+		return r;
+	w->meter = meter;
 	return 0;
 }
 
@@ -376,6 +421,8 @@ static size_t fill_init(struct worker *w, struct wire_init *init, int fds[WIRE_M
 		else
 			init->device_bytes[i - SHARE_DEVICE0] = sh[i].bytes;
 	}
+	fds[n++] = w->meter_fd;
+	init->fd_mask |= WIRE_FD_METER;
 	for (i = 0; i < f->device_count; i++) {
 		memcpy(init->device[i].profile, f->device[i].info.profile,
 		       sizeof(init->device[i].profile));
@@ -431,7 +478,8 @@ int worker_start(struct client *c)
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	*w = (struct worker){ .front = f, .client = c, .bounce_fd = -1 };
+	*w = (struct worker){ .front = f, .client = c, .bounce_fd = -1, .meter_fd = -1 };
+	w->born_ns = telemetry_now_ns();
 	w->sock.fd = w->exit.fd = -1;
 	w->out_last = &w->out;
 	w->waiting_last = &w->waiting;
@@ -441,7 +489,7 @@ int worker_start(struct client *c)
 		c->window_base = WINDOW_BASE;
 		c->window_size = WINDOW_SIZE;
 	}
-	r = make_bounce(w);
+	r = make_shared(w);
 	if (r >= 0)
 		r = make_sockets(w, &theirs);
 	if (r >= 0)
@@ -458,6 +506,7 @@ int worker_start(struct client *c)
 	if (r < 0)
 		goto fail;
 	c->worker = w;
+	proc_name(c->id.tgid, c->name, sizeof(c->name));
 	w->said.pid = w->pid;
 	w->said.tgid = c->id.tgid;
 	if (w->exit.fd >= 0)

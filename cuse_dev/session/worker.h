@@ -55,13 +55,19 @@ struct worker {
 	uint8_t *bounce;
 	uint32_t slots_used;		       /* bit mask */
 	uint64_t generation[VGPU_MAX_DEVICES]; /* of the devices it knows, 0: none */
-	bool killed;			       /* by us: its end is no news */
+	int meter_fd;
+	const struct meter_page *meter; /* written by the worker; NULL once folded */
+	uint64_t born_ns;
+	bool killed; /* by us: its end is no news */
 };
 
 /** worker_start() - for @c, with its pages. */
 int worker_start(struct client *c);
 /** worker_kill() - answers what is pending with ENODEV; the rest follows when it is dead. */
 void worker_kill(struct worker *w);
+
+/** worker_drop_meter() - its page is not looked at again. */
+void worker_drop_meter(struct worker *w);
 
 /** worker_pending() - a new request; NULL: -ENOMEM or at the limit. */
 struct pending *worker_pending(struct worker *w, enum wire_kind kind, uint32_t device,

@@ -133,6 +133,24 @@ int profile_info(const struct profile *p, const struct profile_override *o,
 	return 0;
 }
 
+void profile_board(const struct profile *p, struct vgpu_board_info *ret_board)
+{
+	struct vgpu_board_info *b = ret_board;
+	struct vgpu_device_attrs a;
+
+	profile_attrs(p, NULL, &a);
+	memset(b, 0, sizeof(*b));
+	b->pci_ids = p->pci_ids;
+	b->pci_subsystem = p->pci_subsystem;
+#define BOARD(field, h100, a100, l4, t4)                                                           \
+	b->field = (__typeof__(b->field))((const uint64_t[]){ h100, a100, l4, t4 })[p->column];
+#define BOARD_TEXT(field, h100, a100, l4, t4)                                                      \
+	snprintf(b->field, sizeof(b->field), "%s",                                                 \
+		 ((const char *const[]){ h100, a100, l4, t4 })[p->column]);
+#define BOARD_ATTR(field, NAME, unit) b->field = (uint32_t)a.value[PROFILE_ATTR_##NAME] / (unit);
+#include "cuse_dev/vdev/board.def"
+}
+
 void profile_backend(const struct profile *p, struct backend_device *ret_device)
 {
 	struct vgpu_device_attrs a;

@@ -71,6 +71,9 @@ void profile_attrs(const struct profile *p, const struct profile_override *o,
 int profile_info(const struct profile *p, const struct profile_override *o,
 		 struct vgpu_device_info *ret_info);
 
+/** profile_board() - BOARD_INFO: board.def's column of this card. */
+void profile_board(const struct profile *p, struct vgpu_board_info *ret_board);
+
 /** profile_backend() - the constants for backend_ops.open; window and threads are left 0. */
 void profile_backend(const struct profile *p, struct backend_device *ret_device);
 

@@ -91,7 +91,8 @@ int worker_init(struct worker *w, struct worker_call *c)
 
 	if (c->msg.payload_bytes != sizeof(*in) || in->device_count > VGPU_MAX_DEVICES ||
 	    (uint32_t)__builtin_popcount(in->fd_mask) != c->fd_count ||
-	    in->fd_mask >> (3 + in->device_count) || !(in->fd_mask & WIRE_FD_BOUNCE) ||
+	    (in->fd_mask & ~WIRE_FD_METER) >= WIRE_FD_DEVICE(in->device_count) ||
+	    !(in->fd_mask & WIRE_FD_BOUNCE) ||
 	    (in->fd_mask & WIRE_FD_CONTROL && in->control_bytes != VGPU_SHARE_CONTROL_BYTES))
 		return -EINVAL;
 	bounce = mmap(NULL, BOUNCE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -104,6 +105,7 @@ int worker_init(struct worker *w, struct worker_call *c)
 		goto fini;
 	q.mem = w->mem;
 	q.control_fd = *fd_of(c, in->fd_mask, WIRE_FD_CONTROL);
+	q.meter_fd = *fd_of(c, in->fd_mask, WIRE_FD_METER);
 	r = queue_create(&q, &w->queue);
 	if (r < 0)
 		goto fini;

@@ -207,6 +207,24 @@ static int retry_parked(struct worker *w, uint64_t *ret_when_ns)
 	return r;
 }
 
+/* Contexts that broke are the front's news, too. */
+static int tell_faults(struct worker *w)
+{
+	struct wire_msg msg = { .kind = WIRE_FAULT };
+	struct vgpu_ctx_status status;
+	struct iovec iov[2] = { { &msg, sizeof(msg) }, { &status, sizeof(status) } };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n = 0;
+
+	msg.payload_bytes = sizeof(status);
+	while (n >= 0 && queue_take_fault(w->queue, &msg.device, &status)) {
+		do
+			n = sendmsg(w->sock, &mh, MSG_NOSIGNAL);
+		while (n < 0 && errno == EINTR);
+	}
+	return n < 0 ? -errno : 0;
+}
+
 /* See what has settled, try again what waits; *ret_ms is how long poll() may sleep. */
 static int settle(struct worker *w, int *ret_ms)
 {
@@ -218,6 +236,9 @@ static int settle(struct worker *w, int *ret_ms)
 		return 0;
 	/* First on, then look: what happens after the look writes to notify_fd. */
 	queue_notify(w->queue, w->parked || vdev_zombies(w->vdev) || queue_draining(w->queue));
+	r = tell_faults(w);
+	if (r < 0)
+		return r;
 	vdev_reap(w->vdev, &when);
 	r = retry_parked(w, &when);
 	if (when != UINT64_MAX) {

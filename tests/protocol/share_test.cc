@@ -8,6 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+extern "C" {
+#include "cuse_dev/base/meter.h"
+}
+
 #define MIB2 (2ull << 20)
 
 class Share : public Protocol {
@@ -186,8 +190,8 @@ TEST_F(Share, AllPagesReachTheWorkerInOrder)
 	Received r = take_init();
 	ASSERT_EQ(r.payload.size(), sizeof(init));
 	memcpy(&init, r.payload.data(), sizeof(init));
-	EXPECT_EQ(init.fd_mask,
-		  WIRE_FD_BOUNCE | WIRE_FD_CONTROL | WIRE_FD_HOST | WIRE_FD_DEVICE(1));
+	EXPECT_EQ(init.fd_mask, WIRE_FD_BOUNCE | WIRE_FD_CONTROL | WIRE_FD_HOST |
+					WIRE_FD_DEVICE(1) | WIRE_FD_METER);
 	EXPECT_EQ(init.control_bytes, VGPU_SHARE_CONTROL_BYTES);
 	EXPECT_EQ(init.host_bytes, MIB2);
 	EXPECT_EQ(init.device_bytes[0], 0u);
@@ -195,10 +199,10 @@ TEST_F(Share, AllPagesReachTheWorkerInOrder)
 	EXPECT_EQ(init.device_count, 2u);
 	EXPECT_STREQ(init.device[1].profile, "T4");
 	EXPECT_EQ(init.window_size, 1ull << 40) << "without a wish there is a default";
-	ASSERT_EQ(r.fds.size(), 4u);
+	ASSERT_EQ(r.fds.size(), 5u);
 	const uint64_t sizes[] = { WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES, VGPU_SHARE_CONTROL_BYTES,
-				   MIB2, 1ull << 30 };
-	for (size_t i = 0; i < 4; i++) {
+				   MIB2, 1ull << 30, sizeof(struct meter_page) };
+	for (size_t i = 0; i < 5; i++) {
 		ASSERT_EQ(fstat(r.fds[i], &st), 0);
 		EXPECT_EQ(static_cast<uint64_t>(st.st_size), sizes[i]) << i;
 	}

@@ -22,6 +22,7 @@ protected:
 		notify = eventfd(0, EFD_NONBLOCK);
 		qc.mem = m;
 		qc.control_fd = -1;
+		qc.meter_fd = -1;
 		qc.notify_fd = notify;
 		ASSERT_EQ(0, queue_create(&qc, &q));
 		vc.mem = m;

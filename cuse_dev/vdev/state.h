@@ -52,7 +52,7 @@ struct vdev_ctx {
 	struct queue_ctx *queue_ctx;
 	struct vdev_module *modules;
 	uint32_t zombie_modules;
-	uint32_t jobs;					    /* under way: it stays */
+	uint32_t jobs; /* under way: it stays */
 	struct avl_tree textures;
 	uint64_t l2_fetch, l2_persisting, pending_launches; /* limits that are hints: kept only */
 };

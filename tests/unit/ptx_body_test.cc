@@ -93,13 +93,12 @@ TEST(PtxBody, UnknownInstructionsFailTheirKernelOnly)
 
 TEST(PtxBody, KnownButNotExecutedIsRefusedByName)
 {
-	PtxUnit u(ptx_kernel(
-		"add.s32 %r1, %r1, 1;\n mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-		"{%r1,%r2,%r3,%r4}, {%r1,%r2,%r3,%r4}, {%r5,%r6}, {%r1,%r2,%r3,%r4};"));
+	PtxUnit u(ptx_kernel("add.s32 %r1, %r1, 1;\n tcgen05.wait::ld.sync.aligned;"));
 
 	EXPECT_EQ(801u, u.code);
-	EXPECT_EQ("8:2: instruction 'mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32' is not "
-		  "executed yet",
+	EXPECT_EQ("8:2: instruction 'tcgen05.wait::ld.sync.aligned' needs tensor memory, which "
+		  "there is "
+		  "none of",
 		  u.where());
 	EXPECT_EQ(1u, u.info.unsupported);
 }

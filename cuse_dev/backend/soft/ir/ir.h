@@ -281,13 +281,13 @@ enum ir_bitop { IR_BITOP_NONE, IR_BITOP_XOR, IR_BITOP_AND };
  * Of ldmatrix a is what registers hold and b what memory does; a row of m8n8 or the like per lane.
  *   nega negb    wgmma: the negated matrix is meant
  */
+/* clang-format off */
 #define IR_MMA_FIELDS(X)                                                                           \
-	X(m, "m")                                                                                  \
-	X(n, "n")                                                                                  \
-	X(k, "k") X(a, "a") X(b, "b") X(c, "c") X(d, "d") X(sparse, "sparse") X(quad, "quad")      \
-		X(scale, "scale") X(stype, "stype") X(bitop, "bitop") X(acol, "acol")              \
-			X(bcol, "bcol") X(frag, "frag") X(num, "num") X(adesc, "adesc")            \
-				X(nega, "nega") X(negb, "negb")
+	X(m, "m") X(n, "n") X(k, "k") X(a, "a") X(b, "b") X(c, "c") X(d, "d")                      \
+	X(sparse, "sparse") X(quad, "quad") X(scale, "scale") X(stype, "stype")                    \
+	X(bitop, "bitop") X(acol, "acol") X(bcol, "bcol") X(frag, "frag") X(num, "num")            \
+	X(adesc, "adesc") X(nega, "nega") X(negb, "negb")
+/* clang-format on */
 
 struct ir_mma {
 #define X(field, text) uint16_t field;

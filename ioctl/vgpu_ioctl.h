@@ -135,6 +135,8 @@ extern "C" {
 	X(0x43, WAIT,          wait,          WORKER, 0) /* until a stream has done seq         */ \
 	X(0x44, EVENT_QUERY,   event_query,   WORKER, 0) /* event slot without shared pages     */ \
 	X(0x45, HOST_DONE,     host_done,     WORKER, 0) /* host call finished (no shared page) */ \
+	X(0x46, GRAPH_CREATE,  graph_create,  WORKER, 0) /* keep commands, to run them together */ \
+	X(0x47, GRAPH_DESTROY, graph_destroy, WORKER, 0) /* forget them                         */ \
 	X(0x50, TEX_CREATE,    tex_create,    WORKER, 0) /* a texture or surface for kernels    */ \
 	X(0x51, TEX_DESTROY,   tex_destroy,   WORKER, 0) /* its handle is none any more         */
 /* clang-format on */
@@ -810,6 +812,35 @@ struct vgpu_tex_destroy {
 	uint32_t ctx;	 /**< in: the one it was made in */
 	uint32_t pad;	 /**< MBZ */
 	uint64_t handle; /**< in */
+};
+
+/* --------------------------------------------------------------------------------------------- */
+
+/**
+ * struct vgpu_graph_create - VGPU_OP_GRAPH_CREATE
+ *
+ * The blob holds commands as they would stand in a ring (vgpu_share.h), one behind the other. Allowed
+ * are NOP, LAUNCH, COPY, COPY_RECT, FILL, VALUE_WRITE, VALUE_WAIT and BRANCH. VGPU_CMD_GRAPH_RUN then
+ * runs all of them as one command. Kernels are looked up at each run.
+ *
+ * Errors: EINVAL (a size, a command that is not allowed, a branch to no command), ENOMEM (also: too
+ * many, too large).
+ */
+struct vgpu_graph_create {
+	uint32_t ctx;	/**< in */
+	uint32_t blob;	/**< in: may be destroyed after the call */
+	uint32_t graph; /**< out: handle */
+	uint32_t pad;	/**< MBZ */
+};
+
+/**
+ * struct vgpu_graph_destroy - VGPU_OP_GRAPH_DESTROY
+ *
+ * A run that has begun goes on; one that still stands in a ring is refused when it is reached.
+ */
+struct vgpu_graph_destroy {
+	uint32_t graph; /**< in */
+	uint32_t pad;	/**< MBZ */
 };
 
 /* The command numbers as the kernel sees them. */

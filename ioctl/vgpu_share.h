@@ -113,7 +113,9 @@ struct vgpu_share_control {
 	X(8, STREAM_WAIT,  stream_wait)  /* until another stream has done a seq     */             \
 	X(9, HOST_CALL,    host_call)    /* until the client acknowledges a token   */             \
 	X(10, VALUE_WRITE, value_write)  /* cuStreamWriteValue32/64                 */             \
-	X(11, VALUE_WAIT,  value_wait)   /* cuStreamWaitValue32/64                  */
+	X(11, VALUE_WAIT,  value_wait)   /* cuStreamWaitValue32/64                  */             \
+	X(12, GRAPH_RUN,   graph_run)    /* the commands of GRAPH_CREATE            */             \
+	X(13, BRANCH,      branch)       /* in a graph: go on somewhere else        */
 /* clang-format on */
 
 enum vgpu_cmd_op {
@@ -218,6 +220,25 @@ struct vgpu_cmd_value_wait {
 	uint64_t value;
 	uint32_t bytes; /**< 4 or 8 */
 	uint32_t flags; /**< CUstreamWaitValue_flags: GEQ 0, EQ 1, AND 2, NOR 3 */
+};
+
+struct vgpu_cmd_graph_run {
+	struct vgpu_cmd head;
+	uint32_t graph; /**< handle, of the stream's context */
+	uint32_t pad;
+};
+
+#define VGPU_BRANCH_ALWAYS    0
+#define VGPU_BRANCH_EQUAL     1 /* if the 32-bit word at va is value */
+#define VGPU_BRANCH_NOT_EQUAL 2
+
+/** Only between the commands of a graph. */
+struct vgpu_cmd_branch {
+	struct vgpu_cmd head;
+	uint64_t va; /**< device-visible, multiple of 4; 0 with VGPU_BRANCH_ALWAYS */
+	uint32_t value;
+	uint32_t when;	 /**< VGPU_BRANCH_* */
+	uint64_t target; /**< byte of the graph where a command begins, or its end */
 };
 
 #ifdef __cplusplus

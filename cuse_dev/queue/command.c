@@ -212,6 +212,17 @@ static int run_value_wait(struct queue_stream *s, const struct vgpu_cmd_value_wa
 	return w.r;
 }
 
+static int run_graph_run(struct queue_stream *s, const struct vgpu_cmd_graph_run *c)
+{
+	return c->pad ? -EINVAL : queue_graph_run(s, c);
+}
+
+/* Only graph.c knows where it leads. */
+static int run_branch(struct queue_stream *s, const struct vgpu_cmd_branch *c)
+{
+	return -EINVAL;
+}
+
 #define X(nr, NAME, name)                                                                          \
 	static int call_##name(struct queue_stream *s, const void *cmd)                            \
 	{                                                                                          \
@@ -240,10 +251,13 @@ static bool size_fits(const struct vgpu_cmd *cmd, uint32_t bytes)
 	       cmd->bytes == ((bytes + l->param_bytes + 7) & ~7u);
 }
 
+bool queue_command_fits(const struct vgpu_cmd *cmd)
+{
+	return cmd->op < sizeof(commands) / sizeof(commands[0]) && commands[cmd->op].run &&
+	       size_fits(cmd, commands[cmd->op].bytes);
+}
+
 int queue_command_run(struct queue_stream *s, const struct vgpu_cmd *cmd)
 {
-	if (cmd->op >= sizeof(commands) / sizeof(commands[0]) || !commands[cmd->op].run ||
-	    !size_fits(cmd, commands[cmd->op].bytes))
-		return -EINVAL;
-	return commands[cmd->op].run(s, cmd);
+	return queue_command_fits(cmd) ? commands[cmd->op].run(s, cmd) : -EINVAL;
 }

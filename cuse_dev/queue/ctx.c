@@ -56,6 +56,7 @@ void queue_ctx_destroy(struct queue_ctx *c)
 {
 	if (!c)
 		return;
+	queue_graph_drop(c);
 	mem_owner_fini(c->q->mem, &c->owner);
 	console_destroy(c->console);
 	c->q->ctx_slot[c->slot] = NULL;

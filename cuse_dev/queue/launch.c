@@ -164,41 +164,44 @@ static bool cooperative_fits(const struct queue_device *d, const struct vgpu_cmd
 	return yz <= UINT32_MAX && yz * c->grid[0] <= per_sm * d->sm_count;
 }
 
-/* Why @c is refused, or NULL. */
-static const char *refusal(const struct queue_stream *s, const struct backend_func_info *info,
-			   const struct vgpu_cmd_launch *c)
+const char *queue_refusal(const struct queue_ctx *ctx, const struct backend_func_info *info,
+			  const struct vgpu_cmd_launch *c)
 {
 	if (c->flags & ~VGPU_LAUNCH_COOPERATIVE || c->pad)
 		return "launch with unknown flags";
-	if (!shape_valid(&s->ctx->device, info, c))
+	if (!shape_valid(&ctx->device, info, c))
 		return "launch with an invalid grid, block or cluster";
 	if (c->shared_bytes > info->max_dynamic_shared)
 		return "launch with more dynamic shared memory than the kernel may have";
 	if (c->param_bytes != info->param_bytes || c->param_bytes > LIMIT_KERNEL_PARAM_BYTES)
 		return "launch with parameters of the wrong size";
-	if ((c->flags & VGPU_LAUNCH_COOPERATIVE) && !cooperative_fits(&s->ctx->device, c))
+	if ((c->flags & VGPU_LAUNCH_COOPERATIVE) && !cooperative_fits(&ctx->device, c))
 		return "cooperative launch of more blocks than the device holds";
 	return NULL;
+}
+
+void queue_launch_begin(struct queue_stream *s, const struct vgpu_cmd_launch *c,
+			struct backend_launch *l)
+{
+	for (int i = 0; i < 3; i++) {
+		l->grid[i] = c->grid[i];
+		l->block[i] = c->block[i];
+		l->cluster[i] = c->cluster[i];
+	}
+	l->dynamic_shared = c->shared_bytes;
+	l->cooperative = c->flags & VGPU_LAUNCH_COOPERATIVE;
+	l->params = c + 1;
+	l->param_bytes = c->param_bytes;
+	l->cancel = (const volatile uint32_t *)&s->cancel;
 }
 
 static void execute(struct queue_stream *s, struct queue_kernel *k, const struct vgpu_cmd_launch *c)
 {
 	const struct backend_ops *ops = s->ctx->device.ops;
-	struct backend_launch l = {
-		.dynamic_shared = c->shared_bytes,
-		.cooperative = c->flags & VGPU_LAUNCH_COOPERATIVE,
-		.params = c + 1,
-		.param_bytes = c->param_bytes,
-		.cancel = (const volatile uint32_t *)&s->cancel,
-	};
+	struct backend_launch l = { 0 };
 	struct backend_fault fault = { 0 };
-	int i;
 
-	for (i = 0; i < 3; i++) {
-		l.grid[i] = c->grid[i];
-		l.block[i] = c->block[i];
-		l.cluster[i] = c->cluster[i];
-	}
+	queue_launch_begin(s, c, &l);
 	queue_ctx_enter(s->ctx, &l);
 	queue_meter_begin(s->ctx, METER_KERNEL);
 	fault.error = ops->launch(k->func, &l, &fault);
@@ -228,7 +231,7 @@ int queue_launch(struct queue_stream *s, const struct vgpu_cmd_launch *c)
 		return -EBADF;
 
 	result = queue_kernel_info(k, &info, &log);
-	why = result ? NULL : refusal(s, &info, c);
+	why = result ? NULL : queue_refusal(s->ctx, &info, c);
 	if (result)
 		snprintf(fault.what, sizeof(fault.what), "kernel does not compile (%u): %.200s",
 			 result, log.text);

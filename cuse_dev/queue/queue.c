@@ -86,6 +86,7 @@ int queue_create(const struct queue_config *config, struct queue **ret_queue)
 	q->max_spinners = cpu_count() / 2;
 	idtab_init(&q->streams, LIMIT_STREAMS);
 	idtab_init(&q->kernels, LIMIT_FUNCTIONS);
+	idtab_init(&q->graphs, LIMIT_GRAPHS);
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -101,6 +102,7 @@ void queue_destroy(struct queue *q)
 		return;
 	idtab_fini(&q->streams);
 	idtab_fini(&q->kernels);
+	idtab_fini(&q->graphs);
 	munmap(q->control, VGPU_SHARE_CONTROL_BYTES);
 	queue_meter_fini(&q->meter);
 	pthread_cond_destroy(&q->progress);

@@ -110,6 +110,13 @@ int queue_host_done(struct queue *q, uint32_t id, uint64_t token);
 /** queue_stream_state() - the out fields of WAIT. -EBADF. */
 int queue_stream_state(struct queue *q, uint32_t id, struct vgpu_wait *ret_state);
 
+/* ------------------------------------------------------------------------------------- graphs */
+
+/** queue_graph_create() - keep @commands; -EINVAL, -ENOMEM. */
+int queue_graph_create(struct queue *q, struct queue_ctx *c, const void *commands, uint64_t bytes,
+		       uint32_t *ret_id);
+int queue_graph_destroy(struct queue *q, uint32_t id);
+
 uint64_t queue_now_ns(void);
 
 #endif

@@ -49,7 +49,8 @@ struct queue {
 	atomic_int spinners;
 	int max_spinners;
 	atomic_uint draining;
-	struct idtab streams, kernels;			  /* guarded by lock */
+	struct idtab streams, kernels, graphs;		  /* guarded by lock */
+	uint64_t graph_bytes;				  /* guarded by lock */
 	struct queue_stream *by_slot[VGPU_SHARE_STREAMS]; /* guarded by lock */
 	struct queue_ctx *ctx_slot[VGPU_SHARE_CONTEXTS];
 	struct queue_event_slot event[VGPU_SHARE_EVENTS];
@@ -64,7 +65,8 @@ struct queue_ctx {
 	uint64_t closed_ns;  /* 0 while open */
 	int cut;	     /* how far closing has come: 1 waits ended, 2 kernels cancelled */
 	struct mem_owner owner;
-	pthread_mutex_t lock; /* guards all below */
+	struct queue_graph *graphs; /* guarded by queue.lock */
+	pthread_mutex_t lock;	    /* guards all below */
 	struct vgpu_ctx_status status;
 	struct backend_console *console;
 	uint64_t limit[QUEUE_LIMITS];
@@ -164,7 +166,21 @@ void queue_meter_fault(struct queue_ctx *c, const struct vgpu_ctx_status *status
 /** queue_command_run() - the checked size is cmd->bytes. 0, or -errno: refused. */
 int queue_command_run(struct queue_stream *s, const struct vgpu_cmd *cmd);
 
+/** queue_command_fits() - cmd->bytes, all of which can be read, is right for the command. */
+bool queue_command_fits(const struct vgpu_cmd *cmd);
+
 /* launch.c */
 int queue_launch(struct queue_stream *s, const struct vgpu_cmd_launch *c);
+/** queue_refusal() - why a launch of a kernel with @info is refused, or NULL. */
+const char *queue_refusal(const struct queue_ctx *c, const struct backend_func_info *info,
+			  const struct vgpu_cmd_launch *cmd);
+/** queue_launch_begin() - fills what the command says of @l. */
+void queue_launch_begin(struct queue_stream *s, const struct vgpu_cmd_launch *c,
+			struct backend_launch *l);
+
+/* graph.c */
+int queue_graph_run(struct queue_stream *s, const struct vgpu_cmd_graph_run *c);
+/** queue_graph_drop() - all graphs of a context whose streams are gone. */
+void queue_graph_drop(struct queue_ctx *c);
 
 #endif

@@ -80,6 +80,16 @@ void vdev_blob_free(struct vdev *v, struct vdev_blob *b)
 	free(b);
 }
 
+const void *vdev_blob_find(struct vdev *v, uint32_t blob, uint64_t *ret_size)
+{
+	struct vdev_blob *b = idtab_get(&v->blobs, blob);
+
+	if (!b)
+		return NULL;
+	*ret_size = b->size;
+	return b->data;
+}
+
 int vdev_blob_destroy(struct vdev *v, uint32_t blob)
 {
 	struct vdev_blob *b = idtab_get(&v->blobs, blob);

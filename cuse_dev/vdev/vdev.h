@@ -62,6 +62,8 @@ int vdev_ctx_find(struct vdev *v, uint32_t ctx, struct queue_ctx **ret_ctx, uint
 /* blob.c */
 int vdev_blob_create(struct vdev *v, struct vgpu_blob_create *req, int fd);
 int vdev_blob_destroy(struct vdev *v, uint32_t blob);
+/** vdev_blob_find() - its bytes; NULL: no such blob. */
+const void *vdev_blob_find(struct vdev *v, uint32_t blob, uint64_t *ret_size);
 /** vdev_blob_write() - @offset as in VGPU_BLOB_OFFSET. */
 int vdev_blob_write(struct vdev *v, uint64_t offset, const void *buf, uint32_t bytes);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* op_stream.c - streams, and the slow way to feed them and to wait for them. */
+/* op_stream.c - streams, the slow way to feed them and to wait for them, graphs. */
 #include <errno.h>
 
 #include "cuse_dev/worker/worker.h"
@@ -57,4 +57,24 @@ int op_event_query(struct worker_call *c, struct vgpu_event_query *a)
 int op_host_done(struct worker_call *c, struct vgpu_host_done *a)
 {
 	return a->pad ? -EINVAL : queue_host_done(c->w->queue, a->stream, a->token);
+}
+
+int op_graph_create(struct worker_call *c, struct vgpu_graph_create *a)
+{
+	struct queue_ctx *ctx;
+	const void *commands;
+	uint64_t bytes;
+	int r = vdev_ctx_find(c->w->vdev, a->ctx, &ctx, NULL);
+
+	if (r < 0)
+		return r;
+	commands = vdev_blob_find(c->w->vdev, a->blob, &bytes);
+	if (!commands)
+		return -EBADF;
+	return a->pad ? -EINVAL : queue_graph_create(c->w->queue, ctx, commands, bytes, &a->graph);
+}
+
+int op_graph_destroy(struct worker_call *c, struct vgpu_graph_destroy *a)
+{
+	return a->pad ? -EINVAL : queue_graph_destroy(c->w->queue, a->graph);
 }

@@ -51,6 +51,8 @@ struct cu_ctx {
 	void *stream_priv;
 	/* Owned by impl/memory.c. */
 	void *memory_priv;
+	/* impl/graph_program.c: what the worker is to forget once it is done; guarded by lock. */
+	struct graph_dead *dead_graphs;
 };
 
 /** cu_ctx_flags_valid() - known CUctx_flags, and at most one way to wait. */

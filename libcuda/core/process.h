@@ -57,8 +57,9 @@ struct cu_thread {
 				       CU_STREAM_PER_THREAD */
 	struct cu_stream **streams; /* owned by impl/stream.c: this thread's default streams */
 	unsigned stream_count;
-	struct cu_call *call; /* the entry point being executed, NULL */
-	bool in_callback;     /* runs a host function of a stream: may not call the driver */
+	struct cu_call *call;		 /* the entry point being executed, NULL */
+	struct queue_recorder *recorder; /* owned by impl/queue.c: submissions are kept, not sent */
+	bool in_callback; /* runs a host function of a stream: may not call the driver */
 };
 
 struct cu_thread *cu_thread(void);

@@ -498,9 +498,8 @@ CUresult impl_cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 	struct capture *c;
 	CUresult r;
 
-	if (!phGraph)
-		return CUDA_ERROR_INVALID_VALUE;
-	*phGraph = NULL;
+	if (phGraph)
+		*phGraph = NULL;
 	r = cu_stream_get(hStream, &s);
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -508,7 +507,9 @@ CUresult impl_cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 	cs = queue_of(s)->capture;
 	c = cs ? cs->capture : NULL;
 	if (!c) {
-		r = CUDA_ERROR_ILLEGAL_STATE;
+		r = phGraph ? CUDA_ERROR_ILLEGAL_STATE : CUDA_ERROR_INVALID_VALUE;
+	} else if (!phGraph && !c->to_graph) { /* only who has the graph already needs no handle */
+		r = CUDA_ERROR_INVALID_VALUE;
 	} else if (c->origin != queue_of(s)) {
 		invalidate(c);
 		r = CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
@@ -526,7 +527,7 @@ CUresult impl_cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 	}
 	pthread_mutex_unlock(&lock);
 	graph_destroy(drop);
-	if (r == CUDA_SUCCESS)
+	if (r == CUDA_SUCCESS && phGraph)
 		*phGraph = (CUgraph)graph;
 	return r;
 }

@@ -19,6 +19,8 @@ CUresult cu_copy_linear(uint64_t dst, enum copy_side dst_side, uint64_t src,
 CUresult cu_copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async);
 /** cu_copy_3d_check() - is the descriptor right, and is what it names there? */
 CUresult cu_copy_3d_check(const CUDA_MEMCPY3D *p);
+/** cu_copy_3d_late() - would it be done by a thread of this process, when the stream gets there? */
+bool cu_copy_3d_late(const CUDA_MEMCPY3D *p);
 /** cu_copy_3d_into() - into @s without any wait, pageable memory or not. */
 CUresult cu_copy_3d_into(const CUDA_MEMCPY3D *p, struct cu_stream *s);
 

@@ -39,6 +39,12 @@ void graph_destroy(struct cu_graph *g)
 	for (size_t i = 0; i < g->count; i++)
 		node_free(g->node[i]);
 	graph_unhold_all(g);
+	while (g->conds) {
+		struct graph_cond *c = g->conds;
+
+		g->conds = c->next;
+		graph_cond_put(c);
+	}
 	free(g->node);
 	free(g->order);
 	cu_handle_destroy(g);
@@ -151,6 +157,14 @@ static CUresult check_deps(const struct cu_graph *g, struct graph_node *const *d
 	return CUDA_SUCCESS;
 }
 
+void graph_own(struct graph_node *n)
+{
+	struct cu_graph *child;
+
+	for (unsigned i = 0; (child = graph_child(&n->work, i)); i++)
+		child->owner = n;
+}
+
 static CUresult node_create(struct cu_graph *g, struct graph_work *work, uint64_t serial,
 			    struct graph_node **ret_node)
 {
@@ -164,8 +178,7 @@ static CUresult node_create(struct cu_graph *g, struct graph_work *work, uint64_
 	n->graph = g;
 	n->serial = serial;
 	n->work = *work;
-	if (work->type == CU_GRAPH_NODE_TYPE_GRAPH)
-		work->child->owner = n;
+	graph_own(n);
 	g->node[g->count++] = n;
 	*ret_node = n;
 	return CUDA_SUCCESS;
@@ -677,8 +690,8 @@ static void print_dot(FILE *out, const struct cu_graph *g, bool handles)
 				(unsigned long long)g->id,
 				(unsigned long long)g->node[i]->out.edge[j].node->serial);
 	for (size_t i = 0; i < g->count; i++)
-		if (g->node[i]->work.type == CU_GRAPH_NODE_TYPE_GRAPH)
-			print_dot(out, g->node[i]->work.child, handles);
+		for (unsigned j = 0; graph_child(&g->node[i]->work, j); j++)
+			print_dot(out, graph_child(&g->node[i]->work, j), handles);
 	fprintf(out, "}\n");
 }
 

@@ -57,6 +57,13 @@ struct graph_work {
 			unsigned count, flags;
 			CUstreamBatchMemOpParams *ops;
 		} batch;
+		struct {
+			struct graph_cond *handle; /* a reference */
+			CUgraphConditionalNodeType type;
+			CUcontext ctx;
+			unsigned size;
+			struct cu_graph **body; /* size of them; the node's own */
+		} cond;
 	};
 };
 
@@ -83,6 +90,20 @@ struct graph_node {
 
 struct graph_held; /* user objects; graph_object.c */
 
+/**
+ * struct graph_cond - behind a CUgraphConditionalHandle, which is its device address: what kernels set
+ * there decides what a conditional node does.
+ */
+struct graph_cond {
+	struct graph_cond *next; /* of the graph that it was made for */
+	_Atomic unsigned refs;	 /* that graph, and nodes */
+	struct cu_ctx *ctx;
+	uint64_t ctx_id;
+	CUdeviceptr va; /* 32 bits of device memory */
+	unsigned value; /* at each launch, if assign */
+	bool assign;
+};
+
 /** struct cu_graph - a CUgraph. */
 struct cu_graph {
 	struct cu_head head;
@@ -95,6 +116,13 @@ struct cu_graph {
 	uint64_t next_serial;
 	struct graph_node **order; /* of an executable one: as they are launched */
 	struct graph_held *held;
+	struct graph_cond *conds;
+};
+
+/** struct graph_part - of an executable graph: commands that the worker keeps, or a single node. */
+struct graph_part {
+	uint32_t graph;		 /* handle of the worker, 0 */
+	struct graph_node *node; /* if there is none */
 };
 
 /** struct cu_exec - a CUgraphExec. */
@@ -106,7 +134,23 @@ struct cu_exec {
 	uint64_t flags;
 	struct queue *last; /* where it was launched last; a reference */
 	uint64_t last_seq;
+	/* graph_program.c; guarded by lock */
+	struct cu_ctx *ctx; /* of the parts */
+	uint64_t ctx_id;
+	struct graph_part *part; /* NULL: not made */
+	size_t parts, part_cap;
+	bool launched; /* as it is now */
 };
+
+/** graph_child() - the graphs that a node owns, one by one; NULL: no more. */
+static inline struct cu_graph *graph_child(const struct graph_work *w, unsigned index)
+{
+	if (w->type == CU_GRAPH_NODE_TYPE_GRAPH)
+		return index ? NULL : w->child;
+	if (w->type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
+		return index < w->cond.size ? w->cond.body[index] : NULL;
+	return NULL;
+}
 
 /* ---- graph.c: structure --------------------------------------------------------------------- */
 
@@ -120,6 +164,8 @@ CUresult graph_node_get(CUgraphNode handle, struct graph_node **ret_node);
 /** graph_add() - a node behind @deps; @work is the graph's from here on, also on failure. */
 CUresult graph_add(struct cu_graph *g, struct graph_node *const *deps, const CUgraphEdgeData *data,
 		   size_t count, struct graph_work *work, struct graph_node **ret_node);
+/** graph_own() - what the node's work holds of graphs is the node's. */
+void graph_own(struct graph_node *n);
 /** graph_find() - by serial, NULL. */
 struct graph_node *graph_find(const struct cu_graph *g, uint64_t serial);
 /** graph_sort() - fills @g->order; INVALID_VALUE if there is a circle. */
@@ -141,8 +187,9 @@ CUresult graph_work_host(const CUDA_HOST_NODE_PARAMS *p, struct graph_work *ret_
 CUresult graph_work_child(CUgraph child, struct graph_work *ret_work);
 CUresult graph_work_event(CUgraphNodeType type, CUevent event, struct graph_work *ret_work);
 CUresult graph_work_batch(const CUDA_BATCH_MEM_OP_NODE_PARAMS *p, struct graph_work *ret_work);
-/** graph_work_any() - of cuGraphAddNode and its like. */
-CUresult graph_work_any(const CUgraphNodeParams *p, struct graph_work *ret_work);
+/** graph_work_any() - of cuGraphAddNode and its like; @g: the graph of the node. */
+CUresult graph_work_any(struct cu_graph *g, const CUgraphNodeParams *p,
+			struct graph_work *ret_work);
 /** graph_work_replace() - of the same type; @work is the node's from here on, also on failure. */
 CUresult graph_work_replace(struct graph_node *n, struct graph_work *work);
 /** graph_work_run() - into @s, in order; does not wait. */
@@ -152,6 +199,29 @@ CUresult graph_work_run(const struct graph_work *w, struct cu_stream *s);
 
 /** graph_run() - all nodes of an executable graph into @s. */
 CUresult graph_run(struct cu_graph *g, struct cu_stream *s);
+
+/* ---- graph_program.c ------------------------------------------------------------------------ */
+
+/** graph_program_check() - what only the worker can run must be what it can run. */
+CUresult graph_program_check(const struct cu_graph *g);
+/** graph_program_make() - commands for launches into the context of @s; the caller has e->lock. */
+CUresult graph_program_make(struct cu_exec *e, struct cu_stream *s);
+/** graph_program_run() - what was made. */
+CUresult graph_program_run(struct cu_exec *e, struct cu_stream *s);
+/** graph_program_drop() - @e changed, or goes; runs that are queued still run. */
+void graph_program_drop(struct cu_exec *e);
+/** graph_program_needed() - is there a node that nothing but the worker can run? */
+bool graph_program_needed(const struct cu_graph *g);
+void graph_program_fini_ctx(struct cu_ctx *ctx);
+
+/* ---- graph_cond.c --------------------------------------------------------------------------- */
+
+void graph_cond_put(struct graph_cond *c);
+/** graph_work_cond() - a conditional node of @g with empty bodies. */
+CUresult graph_work_cond(struct cu_graph *g, const CUDA_CONDITIONAL_NODE_PARAMS *p,
+			 struct graph_work *ret_work);
+CUresult graph_work_cond_copy(const struct graph_work *w, struct graph_work *ret_work);
+void graph_work_cond_fini(struct graph_work *w);
 
 /* ---- graph_object.c ------------------------------------------------------------------------- */
 

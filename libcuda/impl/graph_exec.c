@@ -3,8 +3,9 @@
  * graph_exec.c - executable graphs: instantiated, launched, updated.
  *
  * One is a copy of the program's graph with its nodes put in an order that the edges allow. A
- * launch submits them in that order to the stream; branches do not run side by side. Launches of
- * the same executable graph follow each other, whatever their streams.
+ * launch submits them in that order to the stream, one by one or as commands that the worker keeps
+ * (graph_program.c); branches do not run side by side. Launches of the same executable graph follow
+ * each other, whatever their streams.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -36,8 +37,8 @@ static CUresult sort_all(struct cu_graph *g)
 	CUresult r = graph_sort(g);
 
 	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++)
-		if (g->node[i]->work.type == CU_GRAPH_NODE_TYPE_GRAPH)
-			r = sort_all(g->node[i]->work.child);
+		for (unsigned j = 0; r == CUDA_SUCCESS && graph_child(&g->node[i]->work, j); j++)
+			r = sort_all(graph_child(&g->node[i]->work, j));
 	return r;
 }
 
@@ -63,6 +64,8 @@ static CUresult instantiate(CUgraph handle, uint64_t flags, struct cu_exec **ret
 	r = graph_clone(g, &e->graph);
 	if (r == CUDA_SUCCESS)
 		r = sort_all(e->graph);
+	if (r == CUDA_SUCCESS)
+		r = graph_program_check(e->graph);
 	if (r != CUDA_SUCCESS) {
 		graph_destroy(e->graph);
 		cu_handle_destroy(e);
@@ -124,6 +127,12 @@ CUresult impl_cuGraphInstantiateWithParams(CUgraphExec *phGraphExec, CUgraph hGr
 		instantiateParams->result_out = CUDA_GRAPH_INSTANTIATE_INVALID_STRUCTURE;
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (instantiateParams->flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD)
+		r = impl_cuGraphUpload((CUgraphExec)e, instantiateParams->hUploadStream);
+	if (r != CUDA_SUCCESS) {
+		impl_cuGraphExecDestroy((CUgraphExec)e);
+		return r;
+	}
 	instantiateParams->result_out = CUDA_GRAPH_INSTANTIATE_SUCCESS;
 	*phGraphExec = (CUgraphExec)e;
 	return CUDA_SUCCESS;
@@ -137,6 +146,7 @@ CUresult impl_cuGraphExecDestroy(CUgraphExec hGraphExec)
 	if (r != CUDA_SUCCESS)
 		return r;
 	/* What was launched is in the stream already and needs nothing of this. */
+	graph_program_drop(e);
 	graph_destroy(e->graph);
 	queue_put(e->last);
 	pthread_mutex_destroy(&e->lock);
@@ -169,6 +179,25 @@ CUresult graph_run(struct cu_graph *g, struct cu_stream *s)
 	return r;
 }
 
+/*
+ * What is launched a second time as it is will be launched often: then the worker keeps its commands.
+ * A graph that changes before each launch is submitted node by node.
+ */
+static CUresult run(struct cu_exec *e, struct cu_stream *s)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (e->part && (e->ctx != s->ctx || e->ctx_id != s->ctx->id))
+		graph_program_drop(e);
+	if (!e->part && (e->launched || graph_program_needed(e->graph)))
+		r = graph_program_make(e, s);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = e->part ? graph_program_run(e, s) : graph_run(e->graph, s);
+	e->launched = r == CUDA_SUCCESS;
+	return r;
+}
+
 static CUresult launch(struct cu_exec *e, struct cu_stream *s)
 {
 	struct queue *q = queue_of(s);
@@ -178,7 +207,7 @@ static CUresult launch(struct cu_exec *e, struct cu_stream *s)
 	if (e->last && e->last != q)
 		r = cu_from_errno(queue_follow(q, e->last, e->last_seq));
 	if (r == CUDA_SUCCESS)
-		r = graph_run(e->graph, s);
+		r = run(e, s);
 	if (e->last != q) {
 		queue_get(q);
 		queue_put(e->last);
@@ -210,17 +239,26 @@ CUresult impl_cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
 	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
 }
 
-CUresult impl_cuGraphUpload(CUgraphExec hGraph, CUstream hStream)
+CUresult impl_cuGraphUpload(CUgraphExec hGraphExec, CUstream hStream)
 {
 	struct cu_stream *s;
 	struct cu_exec *e;
 	CUresult r;
 
-	/* All that a launch needs is here already. */
-	r = exec_get(hGraph, &e);
+	r = exec_get(hGraphExec, &e);
 	if (r == CUDA_SUCCESS)
 		r = cu_stream_get(hStream, &s);
-	return r == CUDA_SUCCESS ? capture_refuse(s) : r;
+	if (r == CUDA_SUCCESS)
+		r = capture_refuse(s);
+	if (r != CUDA_SUCCESS)
+		return r;
+	pthread_mutex_lock(&e->lock);
+	if (e->part && (e->ctx != s->ctx || e->ctx_id != s->ctx->id))
+		graph_program_drop(e);
+	if (!e->part)
+		r = graph_program_make(e, s);
+	pthread_mutex_unlock(&e->lock);
+	return r;
 }
 
 /* ---- twins ---------------------------------------------------------------------------------- */
@@ -237,7 +275,10 @@ static struct cu_graph *twin_graph(const struct cu_exec *e, const struct cu_grap
 		return NULL;
 	outer = twin_graph(e, g->owner->graph);
 	n = outer ? graph_find(outer, g->owner->serial) : NULL;
-	return n && n->work.type == CU_GRAPH_NODE_TYPE_GRAPH ? n->work.child : NULL;
+	for (unsigned i = 0; n && graph_child(&g->owner->work, i); i++)
+		if (graph_child(&g->owner->work, i) == g)
+			return graph_child(&n->work, i);
+	return NULL;
 }
 
 static CUresult twin(CUgraphExec handle, CUgraphNode node, struct cu_exec **ret_exec,
@@ -278,6 +319,11 @@ static CUgraphExecUpdateResult compare_work(const struct graph_work *a, const st
 		break;
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		if (a->batch.count != b->batch.count)
+			return CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
+		break;
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		if (a->cond.type != b->cond.type || a->cond.size != b->cond.size ||
+		    a->cond.handle != b->cond.handle)
 			return CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
 		break;
 	default:
@@ -321,8 +367,10 @@ static CUgraphExecUpdateResult compare(const struct cu_graph *a, const struct cu
 			r = compare_work(&a->node[i]->work, &b->node[i]->work);
 		if (r != CU_GRAPH_EXEC_UPDATE_SUCCESS)
 			info->errorNode = (CUgraphNode)b->node[i];
-		else if (a->node[i]->work.type == CU_GRAPH_NODE_TYPE_GRAPH)
-			r = compare(a->node[i]->work.child, b->node[i]->work.child, info);
+		for (unsigned j = 0;
+		     r == CU_GRAPH_EXEC_UPDATE_SUCCESS && graph_child(&a->node[i]->work, j); j++)
+			r = compare(graph_child(&a->node[i]->work, j),
+				    graph_child(&b->node[i]->work, j), info);
 	}
 	return r;
 }
@@ -334,10 +382,11 @@ static CUresult take_over(struct cu_graph *g, const struct cu_graph *from)
 	CUresult r = CUDA_SUCCESS;
 
 	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
-		if (g->node[i]->work.type == CU_GRAPH_NODE_TYPE_GRAPH) {
-			r = take_over(g->node[i]->work.child, from->node[i]->work.child);
+		for (unsigned j = 0; r == CUDA_SUCCESS && graph_child(&g->node[i]->work, j); j++)
+			r = take_over(graph_child(&g->node[i]->work, j),
+				      graph_child(&from->node[i]->work, j));
+		if (graph_child(&g->node[i]->work, 0))
 			continue;
-		}
 		r = graph_work_copy(&from->node[i]->work, &w);
 		if (r == CUDA_SUCCESS) {
 			graph_work_fini(&g->node[i]->work);
@@ -366,6 +415,7 @@ CUresult impl_cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph,
 			r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 		} else {
 			pthread_mutex_lock(&e->lock);
+			graph_program_drop(e);
 			r = take_over(e->graph, g);
 			pthread_mutex_unlock(&e->lock);
 		}
@@ -416,6 +466,7 @@ static CUresult exec_set(CUgraphExec handle, CUgraphNode node, CUresult made,
 		return r;
 	}
 	pthread_mutex_lock(&e->lock);
+	graph_program_drop(e);
 	r = graph_work_replace(n, work);
 	pthread_mutex_unlock(&e->lock);
 	return r;
@@ -506,7 +557,7 @@ CUresult impl_cuGraphExecNodeSetParams(CUgraphExec hGraphExec, CUgraphNode hNode
 {
 	struct graph_work w;
 
-	return exec_set(hGraphExec, hNode, graph_work_any(nodeParams, &w), &w);
+	return exec_set(hGraphExec, hNode, graph_work_any(NULL, nodeParams, &w), &w);
 }
 
 /* Only kernels, copies and fills can be switched off. */
@@ -528,7 +579,11 @@ CUresult impl_cuGraphNodeSetEnabled(CUgraphExec hGraphExec, CUgraphNode hNode,
 		return r;
 	if (!can_disable(n))
 		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&e->lock);
+	if (n->disabled == (isEnabled != 0))
+		graph_program_drop(e);
 	n->disabled = !isEnabled;
+	pthread_mutex_unlock(&e->lock);
 	return CUDA_SUCCESS;
 }
 

@@ -142,13 +142,19 @@ CUresult impl_cuGraphAddNode_v2(CUgraphNode *phGraphNode, CUgraph hGraph,
 				const CUgraphEdgeData *dependencyData, size_t numDependencies,
 				CUgraphNodeParams *nodeParams)
 {
+	struct cu_graph *g;
 	struct graph_work w;
 	CUresult r;
 
-	r = add(WHERE(dependencyData, numDependencies), graph_work_any(nodeParams, &w), &w);
-	/* The program learns the graph that the node owns. */
+	r = graph_get(hGraph, &g);
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = add(WHERE(dependencyData, numDependencies), graph_work_any(g, nodeParams, &w), &w);
+	/* The program learns the graphs that the node owns. */
 	if (r == CUDA_SUCCESS && w.type == CU_GRAPH_NODE_TYPE_GRAPH)
 		nodeParams->graph.graph = (CUgraph)w.child;
+	else if (r == CUDA_SUCCESS && w.type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
+		nodeParams->conditional.phGraph_out = (CUgraph *)w.cond.body;
 	return r;
 }
 
@@ -383,7 +389,7 @@ CUresult impl_cuGraphNodeSetParams(CUgraphNode hNode, CUgraphNodeParams *nodePar
 {
 	struct graph_work w;
 
-	return set(hNode, graph_work_any(nodeParams, &w), &w);
+	return set(hNode, graph_work_any(NULL, nodeParams, &w), &w);
 }
 
 /* ---- attributes of kernel nodes ------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  * copy that the daemon cannot do, from or to pageable memory, is done by a thread of ours when the
  * stream gets there, since a launch must not wait.
  *
- * Not built: conditional nodes, memory allocation in graphs, external semaphores.
+ * Conditional nodes are in graph_cond.c. Not built: memory allocation in graphs, external semaphores.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +39,9 @@ void graph_work_fini(struct graph_work *w)
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		free(w->batch.ops);
 		break;
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		graph_work_cond_fini(w);
+		break;
 	default:
 		break;
 	}
@@ -65,6 +68,8 @@ CUresult graph_work_copy(const struct graph_work *w, struct graph_work *ret_work
 			return CUDA_ERROR_OUT_OF_MEMORY;
 		memcpy(copy.batch.ops, w->batch.ops, w->batch.count * sizeof(*copy.batch.ops));
 		break;
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		return graph_work_cond_copy(w, ret_work);
 	default:
 		break;
 	}
@@ -257,7 +262,7 @@ static CUresult any_kernel(const CUDA_KERNEL_NODE_PARAMS_v3 *p, struct graph_wor
 	return graph_work_kernel(&v2, ret_work);
 }
 
-CUresult graph_work_any(const CUgraphNodeParams *p, struct graph_work *ret_work)
+CUresult graph_work_any(struct cu_graph *g, const CUgraphNodeParams *p, struct graph_work *ret_work)
 {
 	CUDA_BATCH_MEM_OP_NODE_PARAMS batch;
 	CUDA_MEMSET_NODE_PARAMS fill;
@@ -298,11 +303,12 @@ CUresult graph_work_any(const CUgraphNodeParams *p, struct graph_work *ret_work)
 		batch = (CUDA_BATCH_MEM_OP_NODE_PARAMS){ p->memOp.ctx, p->memOp.count,
 							 p->memOp.paramArray, p->memOp.flags };
 		return graph_work_batch(&batch, ret_work);
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		return graph_work_cond(g, &p->conditional, ret_work);
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
 	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
 	case CU_GRAPH_NODE_TYPE_MEM_FREE:
-	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
@@ -326,8 +332,7 @@ CUresult graph_work_replace(struct graph_node *n, struct graph_work *work)
 	}
 	graph_work_fini(&n->work);
 	n->work = *work;
-	if (work->type == CU_GRAPH_NODE_TYPE_GRAPH)
-		work->child->owner = n;
+	graph_own(n);
 	return CUDA_SUCCESS;
 }
 

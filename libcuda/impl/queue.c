@@ -2,10 +2,12 @@
 /* queue.c - life, order and waits of queues; queue.h says what they are. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "libcuda/core/error.h"
 #include "libcuda/impl/callback.h"
 #include "libcuda/impl/capture.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/queue.h"
 
 /* The list's head is the context's stream_priv. */
@@ -163,11 +165,49 @@ int queue_order(struct queue *q)
 	return r;
 }
 
+void queue_record(struct queue_recorder *r)
+{
+	cu_thread()->recorder = r;
+}
+
+int queue_record_add(struct queue_recorder *r, const struct vgpu_cmd *cmd, const void *body,
+		     size_t body_bytes)
+{
+	size_t padded = (cmd->bytes + body_bytes + 7) & ~(size_t)7;
+	size_t cap = r->cap ? r->cap : 4096;
+	struct vgpu_cmd head = { .op = cmd->op, .bytes = (uint32_t)padded };
+	uint8_t *at;
+
+	if (padded > VGPU_CMD_MAX_BYTES)
+		return -EINVAL;
+	while (cap < r->bytes + padded)
+		cap *= 2;
+	if (cap != r->cap) {
+		at = realloc(r->data, cap);
+		if (!at)
+			return -ENOMEM;
+		r->data = at;
+		r->cap = cap;
+	}
+	at = r->data + r->bytes;
+	memset(at + padded - 8, 0, 8);
+	memcpy(at, cmd, cmd->bytes);
+	memcpy(at, &head, sizeof(head));
+	if (body_bytes)
+		memcpy(at + cmd->bytes, body, body_bytes);
+	r->bytes += padded;
+	return 0;
+}
+
 int queue_submit_body(struct queue *q, const struct vgpu_cmd *cmd, const void *body,
 		      size_t body_bytes, uint64_t *ret_seq)
 {
-	int r = queue_order(q);
+	struct queue_recorder *rec = cu_thread()->recorder;
+	int r;
 
+	if (rec && rec->queue == q)
+		return queue_record_add(rec, cmd, body, body_bytes);
+	r = queue_order(q);
 	return r < 0 ? r : link_submit_body(q->link, cmd, body, body_bytes, ret_seq);
 }
 
@@ -324,6 +364,7 @@ void queue_fini_ctx(struct cu_ctx *ctx)
 {
 	struct queue *q;
 
+	graph_program_fini_ctx(ctx);
 	pthread_mutex_lock(&ctx->lock);
 	while ((q = first_of(ctx))) {
 		ctx->stream_priv = q->next;

@@ -61,6 +61,22 @@ void queue_put(struct queue *q);
 int queue_submit(struct queue *q, const struct vgpu_cmd *cmd, uint64_t *ret_seq);
 int queue_submit_body(struct queue *q, const struct vgpu_cmd *cmd, const void *body,
 		      size_t body_bytes, uint64_t *ret_seq);
+/**
+ * struct queue_recorder - while a thread records a queue, what it submits there is kept here, as it would
+ * lie in the ring.
+ */
+struct queue_recorder {
+	struct queue *queue;
+	uint8_t *data; /* free() it */
+	size_t bytes, cap;
+};
+
+/** queue_record() - begin for this thread, or end with NULL. */
+void queue_record(struct queue_recorder *r);
+/** queue_record_add() - one command, as queue_submit_body() would submit it; -errno. */
+int queue_record_add(struct queue_recorder *r, const struct vgpu_cmd *cmd, const void *body,
+		     size_t body_bytes);
+
 /** queue_order() - make what is submitted next follow what it must. */
 int queue_order(struct queue *q);
 

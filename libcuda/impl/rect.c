@@ -243,6 +243,14 @@ static void copy_late(CUstream stream, CUresult error, void *user)
 	free(c);
 }
 
+bool cu_copy_3d_late(const CUDA_MEMCPY3D *p)
+{
+	struct rect c;
+
+	return read_descriptor(p, &c) != CUDA_SUCCESS ||
+	       (!is_empty(&c) && !(c.dst.place.worker_visible && c.src.place.worker_visible));
+}
+
 CUresult cu_copy_3d_into(const CUDA_MEMCPY3D *p, struct cu_stream *s)
 {
 	struct rect c, *late;

@@ -416,7 +416,7 @@ TEST_F(Graph, NodesByTheCommonForm)
 	EXPECT_EQ(first(y), 2.0f);
 	p = {};
 	p.type = CU_GRAPH_NODE_TYPE_CONDITIONAL;
-	CU_IS(cuGraphAddNode(&k, graph, nullptr, nullptr, 0, &p), CUDA_ERROR_NOT_SUPPORTED);
+	CU_IS(cuGraphAddNode(&k, graph, nullptr, nullptr, 0, &p), CUDA_ERROR_INVALID_VALUE);
 }
 
 TEST_F(Graph, ValuesInMemory)
@@ -531,6 +531,87 @@ TEST_F(Graph, Refusals)
 	CU_IS(cuGraphInstantiate(&exec, graph, 1u << 20), CUDA_ERROR_INVALID_VALUE);
 	CU_IS(cuGraphInstantiate(&exec, nullptr, 0), CUDA_ERROR_INVALID_VALUE);
 	exec = nullptr;
+}
+
+/* The second launch and those after it are commands that the worker keeps: all must do the same. */
+TEST_F(Graph, ManyLaunchesAndAChangeBetween)
+{
+	CUDA_KERNEL_NODE_PARAMS k = kernel_params(3);
+	CUgraphNode n;
+	float one = 1;
+	unsigned bits;
+
+	memcpy(&bits, &one, 4);
+	n = kernel(2, { fill(x, bits), fill(y, bits) });
+	CU_OK(cuGraphInstantiate(&exec, graph, 0));
+	for (int i = 0; i < 4; i++) {
+		CU_OK(cuGraphLaunch(exec, s));
+		CU_OK(cuStreamSynchronize(s));
+		EXPECT_EQ(reinterpret_cast<const float *>(read(y, N * 4).data())[N - 1], 3.0f) << i;
+		CU_OK(cuMemsetD32(y, 0, N));
+	}
+	k = kernel_params(3);
+	CU_OK(cuGraphExecKernelNodeSetParams(exec, n, &k));
+	for (int i = 0; i < 3; i++) {
+		CU_OK(cuGraphLaunch(exec, s));
+		CU_OK(cuStreamSynchronize(s));
+		EXPECT_EQ(reinterpret_cast<const float *>(read(y, N * 4).data())[0], 4.0f) << i;
+	}
+	CU_OK(cuGraphNodeSetEnabled(exec, n, 0));
+	CU_OK(cuGraphLaunch(exec, s));
+	CU_OK(cuGraphLaunch(exec, s));
+	CU_OK(cuStreamSynchronize(s));
+	EXPECT_EQ(reinterpret_cast<const float *>(read(y, N * 4).data())[0], 1.0f);
+}
+
+/* Host functions cut a graph into parts; their order holds, launch after launch. */
+TEST_F(Graph, PartsAroundAHostFunction)
+{
+	struct seen {
+		CUdeviceptr y;
+		int calls;
+	} seen = { y, 0 };
+	CUDA_HOST_NODE_PARAMS h = {};
+	CUgraphNode a = fill(y, 1), b, c;
+	uint32_t *pinned;
+
+	CU_OK(cuMemAllocHost(reinterpret_cast<void **>(&pinned), N * 4));
+
+	CUDA_MEMCPY3D down = copy_params(pinned, y);
+
+	down.dstMemoryType = CU_MEMORYTYPE_HOST;
+	CU_OK(cuGraphAddMemcpyNode(&b, graph, &a, 1, &down, ctx));
+	h.fn = [](void *p) { static_cast<struct seen *>(p)->calls++; };
+	h.userData = &seen;
+	CU_OK(cuGraphAddHostNode(&c, graph, &b, 1, &h));
+	fill(y, 9, { c });
+	CU_OK(cuGraphInstantiate(&exec, graph, 0));
+	for (int i = 1; i <= 4; i++) {
+		pinned[0] = 0;
+		CU_OK(cuGraphLaunch(exec, s));
+		CU_OK(cuStreamSynchronize(s));
+		EXPECT_EQ(seen.calls, i);
+		EXPECT_EQ(pinned[0], 1u);
+		EXPECT_EQ(*reinterpret_cast<const uint32_t *>(read(y, 4).data()), 9u);
+	}
+	CU_OK(cuMemFreeHost(pinned));
+}
+
+/* Destroyed while it waits in a stream: it runs all the same. */
+TEST_F(Graph, DestroyedBehindItsLaunch)
+{
+	Gate gate;
+
+	fill(y, 5);
+	CU_OK(cuGraphInstantiate(&exec, graph, 0));
+	CU_OK(cuGraphUpload(exec, s));
+	CU_OK(gate.hold(s));
+	CU_OK(cuGraphLaunch(exec, s));
+	CU_OK(cuGraphExecDestroy(exec));
+	exec = nullptr;
+	gate.open();
+	CU_OK(cuStreamSynchronize(s));
+	EXPECT_EQ(*reinterpret_cast<const uint32_t *>(read(y, 4).data()), 5u);
 }
 
 } // namespace

@@ -176,6 +176,8 @@ static uint32_t soft_module_load(void *backend, const void *image, size_t bytes,
 	m->soft = s;
 	pthread_mutex_init(&m->lock, NULL);
 	r = image_pick(image, bytes, s->dev.cc, lenient, &text, log);
+	if (!r)
+		r = image_complete(&text);
 	if (r)
 		goto unload;
 	r = ptx_module_load(text.text, text.bytes, &m->ptx, &err);

@@ -29,6 +29,12 @@ struct image_text {
 uint32_t image_pick(const void *image, size_t bytes, uint32_t cc, bool lenient,
 		    struct image_text *ret_text, struct backend_log *log);
 
+/**
+ * image_complete() - adds what device code expects of the driver and is PTX itself (devlib.c), where the
+ * text names it. 0, or a CUresult (2); then the text is freed.
+ */
+uint32_t image_complete(struct image_text *text);
+
 /** image_target() - ".target sm_NN" of a PTX text, 0 if it has none; suffix 'a', 'f' or 0. */
 uint32_t image_target(const char *text, size_t bytes, char *ret_suffix);
 

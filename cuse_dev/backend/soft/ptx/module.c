@@ -360,7 +360,7 @@ static bool load_function(struct loader *ld, bool is_entry)
 	fresh.index = f->index;
 	fresh.address_in_data = f->address_in_data;
 	if (ptx_lex_is(lex, '{')) {
-		if (f->defined && f->linkage != PTX_LINK_WEAK) {
+		if (f->defined && f->linkage != PTX_LINK_WEAK && fresh.linkage != PTX_LINK_WEAK) {
 			ptx_lex_fail(lex, "'%.80s' is defined twice", f->name);
 			return false;
 		}

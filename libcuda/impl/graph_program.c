@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * graph_program.c - executable graphs as commands that the worker keeps: a launch of any length then
+ * is one command in the ring, and its kernels cost the worker less than single ones.
+ *
+ * An executable graph becomes a list of parts: runs of nodes that are commands (kernels, fills, copies
+ * between memory that the worker sees, values, conditional nodes), and between them, one by one, what
+ * needs this process: host functions, events, pageable memory. A part is recorded by submitting its
+ * nodes to a queue that keeps the commands instead of sending them.
+ *
+ * The worker forgets a part when told so; a launch may still stand in a ring then, so parts wait for
+ * that on their context's list of the dead.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcuda/core/call.h"
+#include "libcuda/core/error.h"
+#include "libcuda/impl/copy.h"
+#include "libcuda/impl/graph.h"
+#include "libcuda/impl/image.h"
+#include "libcuda/impl/queue.h"
+
+struct graph_dead {
+	struct graph_dead *next;
+	uint32_t graph;
+	struct queue *queue; /* a reference; it has done what it must at seq */
+	uint64_t seq;
+};
+
+struct maker {
+	struct cu_exec *e;
+	struct cu_stream *s;
+	struct queue_recorder rec;
+};
+
+/* ---- what can be commands ------------------------------------------------------------------- */
+
+static bool recordable(const struct graph_work *w);
+
+static bool all_recordable(const struct cu_graph *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (!recordable(&g->node[i]->work))
+			return false;
+	return true;
+}
+
+static bool recordable(const struct graph_work *w)
+{
+	switch (w->type) {
+	case CU_GRAPH_NODE_TYPE_KERNEL:
+	case CU_GRAPH_NODE_TYPE_MEMSET:
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+	case CU_GRAPH_NODE_TYPE_EMPTY:
+		return true;
+	case CU_GRAPH_NODE_TYPE_MEMCPY:
+		return !cu_copy_3d_late(&w->copy.p);
+	case CU_GRAPH_NODE_TYPE_GRAPH:
+		return all_recordable(w->child);
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		for (unsigned i = 0; i < w->cond.size; i++)
+			if (!all_recordable(w->cond.body[i]))
+				return false;
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool graph_program_needed(const struct cu_graph *g)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		const struct graph_work *w = &g->node[i]->work;
+
+		if (w->type == CU_GRAPH_NODE_TYPE_CONDITIONAL ||
+		    (w->type == CU_GRAPH_NODE_TYPE_GRAPH && graph_program_needed(w->child)))
+			return true;
+	}
+	return false;
+}
+
+CUresult graph_program_check(const struct cu_graph *g)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
+		const struct graph_work *w = &g->node[i]->work;
+
+		if (w->type == CU_GRAPH_NODE_TYPE_GRAPH)
+			r = graph_program_check(w->child);
+		if (w->type != CU_GRAPH_NODE_TYPE_CONDITIONAL || recordable(w))
+			continue;
+		cu_log(CU_LOG_ERROR,
+		       "a conditional node with a host function, an event or a copy of "
+		       "pageable memory in its body");
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	}
+	return r;
+}
+
+/* ---- recording ------------------------------------------------------------------------------ */
+
+static CUresult record_graph(struct maker *m, const struct cu_graph *g);
+
+/* A branch whose target is not known yet; *ret_at: where it stands. */
+static CUresult record_branch(struct maker *m, uint32_t when, uint64_t va, uint32_t value,
+			      size_t *ret_at)
+{
+	struct vgpu_cmd_branch cmd = {
+		.head = { .op = VGPU_CMD_BRANCH, .bytes = sizeof(cmd) },
+		.va = va,
+		.value = value,
+		.when = when,
+	};
+
+	*ret_at = m->rec.bytes;
+	return cu_from_errno(queue_record_add(&m->rec, &cmd.head, NULL, 0));
+}
+
+/* The branch at @at leads to @target, or, with ~0, to what is recorded next. */
+static void lead(struct maker *m, size_t at, size_t target)
+{
+	uint64_t to = target == (size_t)-1 ? m->rec.bytes : target;
+
+	memcpy(m->rec.data + at + offsetof(struct vgpu_cmd_branch, target), &to, sizeof(to));
+}
+
+#define HERE ((size_t)-1)
+
+static CUresult record_while(struct maker *m, const struct graph_work *w)
+{
+	size_t top = m->rec.bytes, out, back;
+	CUresult r;
+
+	r = record_branch(m, VGPU_BRANCH_EQUAL, w->cond.handle->va, 0, &out);
+	if (r == CUDA_SUCCESS)
+		r = record_graph(m, w->cond.body[0]);
+	if (r == CUDA_SUCCESS)
+		r = record_branch(m, VGPU_BRANCH_ALWAYS, 0, 0, &back);
+	if (r != CUDA_SUCCESS)
+		return r;
+	lead(m, back, top);
+	lead(m, out, HERE);
+	return CUDA_SUCCESS;
+}
+
+/*
+ * One body after the other, each behind a branch that passes it over. Of an IF: the first when the value
+ * is not 0, the second when it is; of a SWITCH: number i when the value is i. The value is looked at
+ * again before each body, so each ends with a way out.
+ */
+static CUresult record_choice(struct maker *m, const struct graph_work *w)
+{
+	bool is_if = w->cond.type == CU_GRAPH_COND_TYPE_IF;
+	size_t *out, pass;
+	CUresult r = CUDA_SUCCESS;
+
+	out = calloc(w->cond.size, sizeof(*out));
+	if (!out)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (unsigned i = 0; i < w->cond.size && r == CUDA_SUCCESS; i++) {
+		bool otherwise = is_if && i == 0;
+
+		r = record_branch(m, otherwise ? VGPU_BRANCH_EQUAL : VGPU_BRANCH_NOT_EQUAL,
+				  w->cond.handle->va, is_if ? 0 : i, &pass);
+		if (r == CUDA_SUCCESS)
+			r = record_graph(m, w->cond.body[i]);
+		if (r == CUDA_SUCCESS)
+			r = record_branch(m, VGPU_BRANCH_ALWAYS, 0, 0, &out[i]);
+		if (r == CUDA_SUCCESS)
+			lead(m, pass, HERE);
+	}
+	for (unsigned i = 0; i < w->cond.size && r == CUDA_SUCCESS; i++)
+		lead(m, out[i], HERE);
+	free(out);
+	return r;
+}
+
+static CUresult record_node(struct maker *m, const struct graph_node *n)
+{
+	CUresult r;
+
+	switch (n->work.type) {
+	case CU_GRAPH_NODE_TYPE_GRAPH:
+		return record_graph(m, n->work.child);
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		return n->work.cond.type == CU_GRAPH_COND_TYPE_WHILE ? record_while(m, &n->work)
+								     : record_choice(m, &n->work);
+	default:
+		queue_record(&m->rec);
+		r = graph_work_run(&n->work, m->s);
+		queue_record(NULL);
+		return r;
+	}
+}
+
+static CUresult record_graph(struct maker *m, const struct cu_graph *g)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++)
+		if (!g->order[i]->disabled)
+			r = record_node(m, g->order[i]);
+	return r;
+}
+
+/* What conditional nodes find at the start of each launch. */
+static CUresult record_values(struct maker *m, const struct cu_graph *g)
+{
+	struct vgpu_cmd_value_write cmd = {
+		.head = { .op = VGPU_CMD_VALUE_WRITE, .bytes = sizeof(cmd) },
+		.bytes = 4,
+	};
+	struct cu_graph *child;
+	CUresult r = CUDA_SUCCESS;
+
+	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
+		const struct graph_work *w = &g->node[i]->work;
+
+		if (w->type == CU_GRAPH_NODE_TYPE_CONDITIONAL && w->cond.handle->assign) {
+			cmd.va = w->cond.handle->va;
+			cmd.value = w->cond.handle->value;
+			r = cu_from_errno(queue_record_add(&m->rec, &cmd.head, NULL, 0));
+		}
+		for (unsigned j = 0; r == CUDA_SUCCESS && (child = graph_child(w, j)); j++)
+			r = record_values(m, child);
+	}
+	return r;
+}
+
+/* ---- parts ---------------------------------------------------------------------------------- */
+
+static CUresult add_part(struct cu_exec *e, uint32_t graph, struct graph_node *n)
+{
+	struct graph_part *more;
+
+	if (e->parts == e->part_cap) {
+		more = realloc(e->part, (e->part_cap * 2 + 4) * sizeof(*more));
+		if (!more)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		e->part = more;
+		e->part_cap = e->part_cap * 2 + 4;
+	}
+	e->part[e->parts++] = (struct graph_part){ .graph = graph, .node = n };
+	return CUDA_SUCCESS;
+}
+
+static void forget(struct cu_ctx *ctx, uint32_t graph)
+{
+	struct vgpu_graph_destroy req = { .graph = graph };
+
+	link_call(ctx->dev->link, VGPU_OP_GRAPH_DESTROY, &req, sizeof(req));
+}
+
+/* Hands what was recorded to the worker. */
+static CUresult end_part(struct maker *m)
+{
+	struct link_dev *dev = m->s->ctx->dev->link;
+	struct image image = { .data = m->rec.data, .size = m->rec.bytes };
+	struct vgpu_graph_create req = { .ctx = m->s->ctx->ctx };
+	struct vgpu_blob_destroy drop = { 0 };
+	CUresult r;
+	int err;
+
+	if (!m->rec.bytes)
+		return CUDA_SUCCESS;
+	m->rec.bytes = 0;
+	err = image_send(dev, &image, &req.blob);
+	if (err < 0)
+		return cu_from_errno(err);
+	drop.blob = req.blob;
+	err = link_call(dev, VGPU_OP_GRAPH_CREATE, &req, sizeof(req));
+	link_call(dev, VGPU_OP_BLOB_DESTROY, &drop, sizeof(drop));
+	if (err < 0)
+		return cu_from_errno(err);
+	r = add_part(m->e, req.graph, NULL);
+	if (r != CUDA_SUCCESS)
+		forget(m->s->ctx, req.graph);
+	return r;
+}
+
+static CUresult make_parts(struct maker *m, const struct cu_graph *g)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
+		struct graph_node *n = g->order[i];
+
+		if (n->disabled)
+			continue;
+		if (recordable(&n->work)) {
+			r = record_node(m, n);
+		} else if (n->work.type == CU_GRAPH_NODE_TYPE_GRAPH) {
+			r = make_parts(m, n->work.child);
+		} else {
+			r = end_part(m);
+			if (r == CUDA_SUCCESS)
+				r = add_part(m->e, 0, n);
+		}
+	}
+	return r;
+}
+
+/* Tells the worker of those that no stream needs any more. The caller holds ctx->lock. */
+static void bury(struct cu_ctx *ctx)
+{
+	struct graph_dead **at = &ctx->dead_graphs, *d;
+
+	while ((d = *at)) {
+		if (!atomic_load(&d->queue->gone) && !link_done(d->queue->link, d->seq)) {
+			at = &d->next;
+			continue;
+		}
+		*at = d->next;
+		forget(ctx, d->graph);
+		queue_put(d->queue);
+		free(d);
+	}
+}
+
+static void part_drop(struct cu_exec *e, uint32_t graph)
+{
+	struct cu_ctx *ctx = e->ctx;
+	struct graph_dead *d = e->last ? malloc(sizeof(*d)) : NULL;
+
+	if (!d) {
+		/* Never launched; or it is waited for here, for want of memory. */
+		if (e->last)
+			queue_wait(e->last, e->last_seq);
+		forget(ctx, graph);
+		return;
+	}
+	queue_get(e->last);
+	*d = (struct graph_dead){ .graph = graph, .queue = e->last, .seq = e->last_seq };
+	pthread_mutex_lock(&ctx->lock);
+	d->next = ctx->dead_graphs;
+	ctx->dead_graphs = d;
+	bury(ctx);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void graph_program_drop(struct cu_exec *e)
+{
+	struct cu_ctx *ctx;
+	bool alive;
+
+	e->launched = false;
+	if (!e->part)
+		return;
+	/* With its context the worker forgot all of it. */
+	alive = cu_ctx_get((CUcontext)e->ctx, &ctx) == CUDA_SUCCESS && ctx->id == e->ctx_id;
+	for (size_t i = 0; alive && i < e->parts; i++)
+		if (e->part[i].graph)
+			part_drop(e, e->part[i].graph);
+	free(e->part);
+	e->part = NULL;
+	e->parts = e->part_cap = 0;
+}
+
+void graph_program_fini_ctx(struct cu_ctx *ctx)
+{
+	struct graph_dead *d;
+
+	while ((d = ctx->dead_graphs)) {
+		ctx->dead_graphs = d->next;
+		queue_put(d->queue);
+		free(d);
+	}
+}
+
+CUresult graph_program_make(struct cu_exec *e, struct cu_stream *s)
+{
+	struct maker m = { .e = e, .s = s, .rec = { .queue = queue_of(s) } };
+	CUresult r;
+
+	e->ctx = s->ctx;
+	e->ctx_id = s->ctx->id;
+	r = record_values(&m, e->graph);
+	if (r == CUDA_SUCCESS)
+		r = make_parts(&m, e->graph);
+	if (r == CUDA_SUCCESS)
+		r = end_part(&m);
+	if (r == CUDA_SUCCESS && !e->parts) /* an empty graph */
+		r = add_part(e, 0, NULL);
+	free(m.rec.data);
+	if (r != CUDA_SUCCESS)
+		graph_program_drop(e);
+	/* Where the worker has no room, nodes go one by one. */
+	return r == CUDA_ERROR_OUT_OF_MEMORY && !graph_program_needed(e->graph) ? CUDA_SUCCESS : r;
+}
+
+CUresult graph_program_run(struct cu_exec *e, struct cu_stream *s)
+{
+	struct vgpu_cmd_graph_run cmd = {
+		.head = { .op = VGPU_CMD_GRAPH_RUN, .bytes = sizeof(cmd) },
+	};
+	CUresult r = CUDA_SUCCESS;
+
+	for (size_t i = 0; i < e->parts && r == CUDA_SUCCESS; i++) {
+		cmd.graph = e->part[i].graph;
+		if (cmd.graph)
+			r = cu_from_errno(queue_submit(queue_of(s), &cmd.head, NULL));
+		else if (e->part[i].node)
+			r = graph_work_run(&e->part[i].node->work, s);
+	}
+	return r;
+}

@@ -126,7 +126,8 @@ int ctl_open(const struct ctl *ctl, FILE **ret_file)
 
 	r = connect_to(ctl->socket, &fd);
 	if (r < 0) {
-		advise(ctl->socket, -r);
+		if (!ctl->quiet)
+			advise(ctl->socket, -r);
 		return CTL_NO_DAEMON;
 	}
 	f = fdopen(fd, "r+");

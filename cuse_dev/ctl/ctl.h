@@ -25,6 +25,7 @@
 struct ctl {
 	const char *socket;
 	bool json;
+	bool quiet; /* a daemon that is away is no news */
 };
 
 struct ctl_option {
@@ -89,7 +90,9 @@ void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	X(add)                                                                                     \
 	X(remove)                                                                                  \
 	X(evict)                                                                                   \
-	X(quota)
+	X(quota)                                                                                   \
+	X(doctor)                                                                                  \
+	X(trial)
 
 #define X(name) extern const struct ctl_command ctl_command_##name;
 CTL_COMMANDS(X)

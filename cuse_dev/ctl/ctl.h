@@ -92,6 +92,7 @@ void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	X(evict)                                                                                   \
 	X(quota)                                                                                   \
 	X(doctor)                                                                                  \
+	X(metrics)                                                                                 \
 	X(trial)
 
 #define X(name) extern const struct ctl_command ctl_command_##name;

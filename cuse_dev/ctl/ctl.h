@@ -93,6 +93,8 @@ void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	X(quota)                                                                                   \
 	X(doctor)                                                                                  \
 	X(metrics)                                                                                 \
+	X(cdi)                                                                                     \
+	X(hook)                                                                                    \
 	X(trial)
 
 #define X(name) extern const struct ctl_command ctl_command_##name;

@@ -240,6 +240,51 @@ static void bench_launch(CUmodule m, double echo)
 	       0);
 }
 
+/*
+ * A captured graph of 1,000 small kernels against launching them one by one; both until all are done. Launching
+ * can be as fast as the ring takes them, so what is compared is the whole way of a kernel.
+ */
+static void bench_graph(CUmodule m)
+{
+	double singly = 1e9, together = 1e9, t;
+	const int n = 1000;
+	CUgraphExec exec;
+	CUstream s;
+	CUgraph g;
+	CUfunction f;
+	int round, i;
+
+	CU(cuModuleGetFunction(&f, m, "bench_empty"));
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	for (i = 0; i < n; i++)
+		CU(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, s, NULL, NULL));
+	CU(cuStreamEndCapture(s, &g));
+	CU(cuGraphInstantiate(&exec, g, 0));
+	CU(cuGraphUpload(exec, s));
+	for (round = 0; round < 3 * ROUNDS; round++) {
+		t = now();
+		for (i = 0; i < n; i++)
+			CU(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, s, NULL, NULL));
+		CU(cuStreamSynchronize(s));
+		t = (now() - t) / n;
+		if (t < singly)
+			singly = t;
+		t = now();
+		CU(cuGraphLaunch(exec, s));
+		CU(cuStreamSynchronize(s));
+		t = (now() - t) / n;
+		if (t < together)
+			together = t;
+	}
+	report("1,000 empty kernels, each launched", singly * 1e6, "us", 1, BAR_NONE, 0);
+	report("the same as a graph / launched singly", together * 1e6, "us", together / singly,
+	       BAR_AT_MOST, 0.3);
+	CU(cuGraphExecDestroy(exec));
+	CU(cuGraphDestroy(g));
+	CU(cuStreamDestroy(s));
+}
+
 /* ---- kernels ------------------------------------------------------------------------------------- */
 
 static void fill(float *p, int n)
@@ -388,6 +433,7 @@ int main(int argc, char **argv)
 	free(ptx);
 	bench_copy();
 	bench_launch(m, echo);
+	bench_graph(m);
 	bench_saxpy(m);
 	bench_sgemm(m);
 	CU(cuModuleUnload(m));

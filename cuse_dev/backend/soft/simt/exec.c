@@ -354,24 +354,34 @@ static enum block_stop run_cluster(struct simt_exec *x, struct simt_block *leade
 
 /* ---- many ----------------------------------------------------------------------------------- */
 
+/* Out of line: a block is large, and this one is needed by nobody but a fault. */
+static __attribute__((noinline)) void refuse_cluster(struct simt_grid *g, bool cancelled)
+{
+	struct simt_block none = { .grid = g };
+	struct simt_warp w = { .grid = g, .block = &none };
+
+	if (cancelled)
+		simt_fault(&w, 719, -1, 0, 0, "cancelled");
+	else
+		out_of_memory(g, &none);
+}
+
 /* The next cluster of the grid, appended at @tail. */
 static bool start_cluster(struct simt_exec *x, struct simt_grid *g, struct simt_block **tail)
 {
 	const volatile uint32_t *cancel = g->launch->cancel;
 	uint64_t n = __atomic_fetch_add(&g->next_cluster, 1, __ATOMIC_RELAXED);
-	struct simt_block none = { .grid = g }, *b;
+	struct simt_block *b;
 
 	if (n >= g->clusters)
 		return false;
 	if (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED)) {
-		struct simt_warp w = { .grid = g, .block = &none };
-
-		simt_fault(&w, 719, -1, 0, 0, "cancelled");
+		refuse_cluster(g, true);
 		return false;
 	}
 	b = get_cluster(x, g, n);
 	if (!b) {
-		out_of_memory(g, &none);
+		refuse_cluster(g, false);
 		return false;
 	}
 	*tail = b;

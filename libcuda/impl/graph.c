@@ -200,6 +200,17 @@ static void node_destroy(struct graph_node *n)
 	node_free(n);
 }
 
+/* One graph frees the same memory once. */
+static bool freed_before(const struct cu_graph *g, const struct graph_work *w)
+{
+	if (w->type != CU_GRAPH_NODE_TYPE_MEM_FREE)
+		return false;
+	for (size_t i = 0; i < g->count; i++)
+		if (g->node[i]->work.type == w->type && g->node[i]->work.mem == w->mem)
+			return true;
+	return false;
+}
+
 CUresult graph_add(struct cu_graph *g, struct graph_node *const *deps, const CUgraphEdgeData *data,
 		   size_t count, struct graph_work *work, struct graph_node **ret_node)
 {
@@ -207,6 +218,8 @@ CUresult graph_add(struct cu_graph *g, struct graph_node *const *deps, const CUg
 	CUresult r;
 
 	r = check_deps(g, deps, data, count);
+	if (r == CUDA_SUCCESS && freed_before(g, work))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = node_create(g, work, g->next_serial, &n);
 	if (r != CUDA_SUCCESS) {
@@ -374,6 +387,8 @@ CUresult impl_cuGraphClone(CUgraph *phGraphClone, CUgraph originalGraph)
 	if (!phGraphClone)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = graph_get(originalGraph, &g);
+	if (r == CUDA_SUCCESS && graph_mem_used(g))
+		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (r == CUDA_SUCCESS)
 		r = graph_clone(g, &copy);
 	if (r == CUDA_SUCCESS)
@@ -413,6 +428,8 @@ CUresult impl_cuGraphDestroyNode(CUgraphNode hNode)
 		return r;
 	if (n->graph->capturing)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (graph_mem_used(n->graph))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	node_destroy(n);
 	return CUDA_SUCCESS;
 }
@@ -635,6 +652,8 @@ CUresult impl_cuGraphRemoveDependencies_v2(CUgraph hGraph, const CUgraphNode *fr
 		return r;
 	if (numDependencies && (!from || !to))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (numDependencies && graph_mem_used(g))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	for (size_t i = 0; i < numDependencies; i++) {
 		r = ends(g, from[i], to[i], &a, &b);
 		if (r != CUDA_SUCCESS)
@@ -666,6 +685,9 @@ static const char *const type_names[] = {
 	[CU_GRAPH_NODE_TYPE_WAIT_EVENT] = "WAIT_EVENT",
 	[CU_GRAPH_NODE_TYPE_EVENT_RECORD] = "EVENT_RECORD",
 	[CU_GRAPH_NODE_TYPE_BATCH_MEM_OP] = "BATCH_MEM_OP",
+	[CU_GRAPH_NODE_TYPE_MEM_ALLOC] = "MEM_ALLOC",
+	[CU_GRAPH_NODE_TYPE_MEM_FREE] = "MEM_FREE",
+	[CU_GRAPH_NODE_TYPE_CONDITIONAL] = "CONDITIONAL",
 };
 
 /* One subgraph per graph, so that children can be told apart; names carry the graph's id. */

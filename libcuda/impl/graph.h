@@ -64,6 +64,7 @@ struct graph_work {
 			unsigned size;
 			struct cu_graph **body; /* size of them; the node's own */
 		} cond;
+		struct graph_mem *mem; /* of MEM_ALLOC and MEM_FREE: a reference */
 	};
 };
 
@@ -222,6 +223,31 @@ CUresult graph_work_cond(struct cu_graph *g, const CUDA_CONDITIONAL_NODE_PARAMS 
 			 struct graph_work *ret_work);
 CUresult graph_work_cond_copy(const struct graph_work *w, struct graph_work *ret_work);
 void graph_work_cond_fini(struct graph_work *w);
+
+/* ---- graph_mem.c ---------------------------------------------------------------------------- */
+
+struct graph_mem;
+
+void graph_mem_get(struct graph_mem *m);
+void graph_mem_put(struct graph_mem *m);
+CUdeviceptr graph_mem_va(const struct graph_mem *m);
+void graph_mem_params(const struct graph_mem *m, CUDA_MEM_ALLOC_NODE_PARAMS *ret_params);
+/** graph_work_alloc() - memory at an address of its own. */
+CUresult graph_work_alloc(const CUDA_MEM_ALLOC_NODE_PARAMS *p, struct graph_work *ret_work);
+/** graph_work_free() - of what an allocation node gave. */
+CUresult graph_work_free(CUdeviceptr va, struct graph_work *ret_work);
+/** graph_mem_used() - has @g such nodes? Then it cannot be copied by the program, nor cut. */
+bool graph_mem_used(const struct cu_graph *g);
+/** graph_mem_claim() - @g is instantiated: NOT_SUPPORTED if it is already. */
+CUresult graph_mem_claim(const struct cu_graph *g);
+void graph_mem_disclaim(const struct cu_graph *g);
+/**
+ * graph_mem_launch() - before each launch of @g: memory is there, and what the launch leaves allocated is
+ * known. INVALID_VALUE: it is allocated from the launch before, unless @auto_free, or is freed and is not.
+ */
+CUresult graph_mem_launch(const struct cu_graph *g, bool auto_free);
+/** graph_mem_free() - by cuMemFree and cuMemFreeAsync; INVALID_VALUE if nothing is allocated there. */
+CUresult graph_mem_free(CUdeviceptr va);
 
 /* ---- graph_object.c ------------------------------------------------------------------------- */
 

@@ -66,6 +66,8 @@ static CUresult instantiate(CUgraph handle, uint64_t flags, struct cu_exec **ret
 		r = sort_all(e->graph);
 	if (r == CUDA_SUCCESS)
 		r = graph_program_check(e->graph);
+	if (r == CUDA_SUCCESS)
+		r = graph_mem_claim(e->graph);
 	if (r != CUDA_SUCCESS) {
 		graph_destroy(e->graph);
 		cu_handle_destroy(e);
@@ -147,6 +149,7 @@ CUresult impl_cuGraphExecDestroy(CUgraphExec hGraphExec)
 		return r;
 	/* What was launched is in the stream already and needs nothing of this. */
 	graph_program_drop(e);
+	graph_mem_disclaim(e->graph);
 	graph_destroy(e->graph);
 	queue_put(e->last);
 	pthread_mutex_destroy(&e->lock);
@@ -207,6 +210,9 @@ static CUresult launch(struct cu_exec *e, struct cu_stream *s)
 	if (e->last && e->last != q)
 		r = cu_from_errno(queue_follow(q, e->last, e->last_seq));
 	if (r == CUDA_SUCCESS)
+		r = graph_mem_launch(e->graph,
+				     e->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
+	if (r == CUDA_SUCCESS)
 		r = run(e, s);
 	if (e->last != q) {
 		queue_get(q);
@@ -235,6 +241,8 @@ CUresult impl_cuGraphLaunch(CUgraphExec hGraph, CUstream hStream)
 		return r;
 	if (!capturing)
 		return launch(e, s);
+	if (graph_mem_used(e->graph))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	r = graph_clone(e->graph, &w.child);
 	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
 }
@@ -325,6 +333,11 @@ static CUgraphExecUpdateResult compare_work(const struct graph_work *a, const st
 		if (a->cond.type != b->cond.type || a->cond.size != b->cond.size ||
 		    a->cond.handle != b->cond.handle)
 			return CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
+		break;
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
+		if (a->mem != b->mem)
+			return CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED;
 		break;
 	default:
 		break;

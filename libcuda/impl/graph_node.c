@@ -137,6 +137,30 @@ CUresult impl_cuGraphAddBatchMemOpNode(CUgraphNode *phGraphNode, CUgraph hGraph,
 	return add(WHERE(NULL, numDependencies), graph_work_batch(nodeParams, &w), &w);
 }
 
+CUresult impl_cuGraphAddMemAllocNode(CUgraphNode *phGraphNode, CUgraph hGraph,
+				     const CUgraphNode *dependencies, size_t numDependencies,
+				     CUDA_MEM_ALLOC_NODE_PARAMS *nodeParams)
+{
+	struct graph_work w;
+	CUresult r;
+
+	if (!nodeParams)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = add(WHERE(NULL, numDependencies), graph_work_alloc(nodeParams, &w), &w);
+	if (r == CUDA_SUCCESS)
+		nodeParams->dptr = graph_mem_va(w.mem);
+	return r;
+}
+
+CUresult impl_cuGraphAddMemFreeNode(CUgraphNode *phGraphNode, CUgraph hGraph,
+				    const CUgraphNode *dependencies, size_t numDependencies,
+				    CUdeviceptr dptr)
+{
+	struct graph_work w;
+
+	return add(WHERE(NULL, numDependencies), graph_work_free(dptr, &w), &w);
+}
+
 CUresult impl_cuGraphAddNode_v2(CUgraphNode *phGraphNode, CUgraph hGraph,
 				const CUgraphNode *dependencies,
 				const CUgraphEdgeData *dependencyData, size_t numDependencies,
@@ -155,6 +179,8 @@ CUresult impl_cuGraphAddNode_v2(CUgraphNode *phGraphNode, CUgraph hGraph,
 		nodeParams->graph.graph = (CUgraph)w.child;
 	else if (r == CUDA_SUCCESS && w.type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
 		nodeParams->conditional.phGraph_out = (CUgraph *)w.cond.body;
+	else if (r == CUDA_SUCCESS && w.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC)
+		nodeParams->alloc.dptr = graph_mem_va(w.mem);
 	return r;
 }
 
@@ -294,6 +320,27 @@ CUresult impl_cuGraphBatchMemOpNodeGetParams(CUgraphNode hNode,
 	if (r == CUDA_SUCCESS)
 		*nodeParams_out = (CUDA_BATCH_MEM_OP_NODE_PARAMS){ w->batch.ctx, w->batch.count,
 								   w->batch.ops, w->batch.flags };
+	return r;
+}
+
+CUresult impl_cuGraphMemAllocNodeGetParams(CUgraphNode hNode,
+					   CUDA_MEM_ALLOC_NODE_PARAMS *params_out)
+{
+	struct graph_work *w;
+	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_MEM_ALLOC, params_out, &w);
+
+	if (r == CUDA_SUCCESS)
+		graph_mem_params(w->mem, params_out);
+	return r;
+}
+
+CUresult impl_cuGraphMemFreeNodeGetParams(CUgraphNode hNode, CUdeviceptr *dptr_out)
+{
+	struct graph_work *w;
+	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_MEM_FREE, dptr_out, &w);
+
+	if (r == CUDA_SUCCESS)
+		*dptr_out = graph_mem_va(w->mem);
 	return r;
 }
 

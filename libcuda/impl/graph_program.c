@@ -54,6 +54,8 @@ static bool recordable(const struct graph_work *w)
 	case CU_GRAPH_NODE_TYPE_MEMSET:
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 	case CU_GRAPH_NODE_TYPE_EMPTY:
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
 		return true;
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
 		return !cu_copy_3d_late(&w->copy.p);
@@ -81,6 +83,14 @@ bool graph_program_needed(const struct cu_graph *g)
 	return false;
 }
 
+static bool allocates(const struct graph_work *w)
+{
+	for (unsigned i = 0; i < w->cond.size; i++)
+		if (graph_mem_used(w->cond.body[i]))
+			return true;
+	return false;
+}
+
 CUresult graph_program_check(const struct cu_graph *g)
 {
 	CUresult r = CUDA_SUCCESS;
@@ -90,11 +100,11 @@ CUresult graph_program_check(const struct cu_graph *g)
 
 		if (w->type == CU_GRAPH_NODE_TYPE_GRAPH)
 			r = graph_program_check(w->child);
-		if (w->type != CU_GRAPH_NODE_TYPE_CONDITIONAL || recordable(w))
+		if (w->type != CU_GRAPH_NODE_TYPE_CONDITIONAL || (recordable(w) && !allocates(w)))
 			continue;
 		cu_log(CU_LOG_ERROR,
-		       "a conditional node with a host function, an event or a copy of "
-		       "pageable memory in its body");
+		       "a conditional node with a host function, an event, an allocation or a "
+		       "copy of pageable memory in its body");
 		r = CUDA_ERROR_NOT_SUPPORTED;
 	}
 	return r;

@@ -6,7 +6,7 @@
  * copy that the daemon cannot do, from or to pageable memory, is done by a thread of ours when the
  * stream gets there, since a launch must not wait.
  *
- * Conditional nodes are in graph_cond.c. Not built: memory allocation in graphs, external semaphores.
+ * Conditional nodes are in graph_cond.c, those that allocate in graph_mem.c. Not built: external semaphores.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +42,10 @@ void graph_work_fini(struct graph_work *w)
 	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
 		graph_work_cond_fini(w);
 		break;
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
+		graph_mem_put(w->mem);
+		break;
 	default:
 		break;
 	}
@@ -70,6 +74,10 @@ CUresult graph_work_copy(const struct graph_work *w, struct graph_work *ret_work
 		break;
 	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
 		return graph_work_cond_copy(w, ret_work);
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
+		graph_mem_get(w->mem);
+		break;
 	default:
 		break;
 	}
@@ -217,6 +225,8 @@ CUresult graph_work_child(CUgraph child, struct graph_work *ret_work)
 	CUresult r;
 
 	r = graph_get(child, &g);
+	if (r == CUDA_SUCCESS && graph_mem_used(g))
+		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (r == CUDA_SUCCESS)
 		r = graph_clone(g, &copy);
 	if (r != CUDA_SUCCESS)
@@ -251,6 +261,17 @@ CUresult graph_work_batch(const CUDA_BATCH_MEM_OP_NODE_PARAMS *p, struct graph_w
 	memcpy(w.batch.ops, p->paramArray, p->count * sizeof(*w.batch.ops));
 	*ret_work = w;
 	return CUDA_SUCCESS;
+}
+
+/* The allocation of a node that exists cannot be changed: there is no @g then. */
+static CUresult any_alloc(const struct cu_graph *g, const CUDA_MEM_ALLOC_NODE_PARAMS_v2 *p,
+			  struct graph_work *ret_work)
+{
+	CUDA_MEM_ALLOC_NODE_PARAMS v1;
+
+	_Static_assert(sizeof(v1) == sizeof(*p), "the same members");
+	memcpy(&v1, p, sizeof(v1));
+	return g ? graph_work_alloc(&v1, ret_work) : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 static CUresult any_kernel(const CUDA_KERNEL_NODE_PARAMS_v3 *p, struct graph_work *ret_work)
@@ -305,10 +326,12 @@ CUresult graph_work_any(struct cu_graph *g, const CUgraphNodeParams *p, struct g
 		return graph_work_batch(&batch, ret_work);
 	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
 		return graph_work_cond(g, &p->conditional, ret_work);
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+		return any_alloc(g, &p->alloc, ret_work);
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
+		return g ? graph_work_free(p->free.dptr, ret_work) : CUDA_ERROR_NOT_SUPPORTED;
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
 	case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
-	case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
-	case CU_GRAPH_NODE_TYPE_MEM_FREE:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
@@ -381,6 +404,8 @@ CUresult graph_work_run(const struct graph_work *w, struct cu_stream *s)
 	case CU_GRAPH_NODE_TYPE_GRAPH:
 		return graph_run(w->child, s);
 	case CU_GRAPH_NODE_TYPE_EMPTY:
+	case CU_GRAPH_NODE_TYPE_MEM_ALLOC: /* all of it is done before: graph_mem_launch() */
+	case CU_GRAPH_NODE_TYPE_MEM_FREE:
 		return CUDA_SUCCESS;
 	case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
 		return impl_cuStreamWaitEvent(stream, w->event, 0);

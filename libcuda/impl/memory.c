@@ -9,6 +9,7 @@
 #include "libcuda/core/stream.h"
 #include "libcuda/impl/array.h"
 #include "libcuda/impl/capture.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/hostmem.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/place.h"
@@ -215,6 +216,8 @@ CUresult impl_cuMemFree_v2(CUdeviceptr dptr)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (r.kind == LINK_POOL)
 		return pool_free(dptr, NULL); /* the manual: without any wait */
+	if (r.kind == LINK_GRAPH)
+		return graph_mem_free(dptr);
 	if (!is_allocation(&r))
 		return CUDA_ERROR_INVALID_VALUE;
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "libcuda/impl/capture.h"
+#include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/link/link.h"
@@ -318,12 +319,38 @@ CUresult impl_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool,
 
 /* ---- allocation ----------------------------------------------------------------------------- */
 
-/* Memory that a graph allocates is not built: in a capture this is refused, which ends it. */
-static CUresult get_stream(CUstream handle, struct cu_stream **ret_stream)
+/* @s is being captured: the allocation becomes a node. */
+static CUresult capture_alloc(const struct cu_pool *p, size_t bytes, struct cu_stream *s,
+			      CUdeviceptr *ret_va)
 {
-	CUresult r = cu_stream_get(handle, ret_stream);
+	CUDA_MEM_ALLOC_NODE_PARAMS params = {
+		.poolProps = { .allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+			       .location = { .type = CU_MEM_LOCATION_TYPE_DEVICE,
+					     .id = p->dev->ordinal } },
+		.bytesize = bytes,
+	};
+	struct graph_work w;
+	CUdeviceptr va;
+	CUresult r;
 
-	return r == CUDA_SUCCESS ? capture_refuse(*ret_stream) : r;
+	r = graph_work_alloc(&params, &w);
+	if (r != CUDA_SUCCESS)
+		return r;
+	va = graph_mem_va(w.mem);
+	r = capture_add(s, &w);
+	if (r == CUDA_SUCCESS)
+		*ret_va = va;
+	return r;
+}
+
+static CUresult alloc(struct cu_pool *p, size_t bytes, struct cu_stream *s, CUdeviceptr *ret_va)
+{
+	bool capturing;
+	CUresult r = capture_check(s, &capturing);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return capturing ? capture_alloc(p, bytes, s, ret_va) : pool_alloc(p, bytes, s, ret_va);
 }
 
 CUresult impl_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool,
@@ -337,8 +364,8 @@ CUresult impl_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemo
 		return CUDA_ERROR_INVALID_VALUE;
 	r = get(pool, &p);
 	if (r == CUDA_SUCCESS)
-		r = get_stream(hStream, &s);
-	return r == CUDA_SUCCESS ? pool_alloc(p, bytesize, s, dptr) : r;
+		r = cu_stream_get(hStream, &s);
+	return r == CUDA_SUCCESS ? alloc(p, bytesize, s, dptr) : r;
 }
 
 CUresult impl_cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
@@ -349,27 +376,43 @@ CUresult impl_cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStre
 
 	if (!dptr || !bytesize)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = get_stream(hStream, &s);
+	r = cu_stream_get(hStream, &s);
 	if (r == CUDA_SUCCESS)
 		r = cu_pool_current(s->ctx->dev, &p);
-	return r == CUDA_SUCCESS ? pool_alloc(p, bytesize, s, dptr) : r;
+	return r == CUDA_SUCCESS ? alloc(p, bytesize, s, dptr) : r;
+}
+
+/* Only what a graph allocated can be freed by one. */
+static CUresult capture_free(CUdeviceptr va, struct cu_stream *s)
+{
+	struct graph_work w;
+	CUresult r = graph_work_free(va, &w);
+
+	return r == CUDA_SUCCESS ? capture_add(s, &w) : r;
 }
 
 CUresult impl_cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 {
 	struct cu_stream *s;
 	struct link_range r;
+	bool capturing;
 	CUresult err;
 
-	err = get_stream(hStream, &s);
+	err = cu_stream_get(hStream, &s);
+	if (err == CUDA_SUCCESS)
+		err = capture_check(s, &capturing);
 	if (err != CUDA_SUCCESS)
 		return err;
 	if (!dptr)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (link_map_find(&cu_link()->ranges, dptr, &r) < 0 || r.va != dptr)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (capturing)
+		return capture_free(dptr, s);
 	if (r.kind == LINK_POOL)
 		return pool_free(dptr, s);
+	if (r.kind == LINK_GRAPH)
+		return graph_mem_free(dptr);
 	/* Memory of cuMemAlloc: after what is queued, by waiting for it. */
 	if (r.kind != LINK_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;

@@ -14,6 +14,7 @@
 #include "libcuda/core/error.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/impl/queue.h"
+#include "libcuda/impl/vmm.h"
 
 #define GRAIN	    512u
 #define UNIT	    (2ull << 20) /* of VMM mappings */
@@ -185,53 +186,29 @@ static int split(struct cu_pool *p, struct pool_block *b, uint64_t size)
 
 static void chunk_unmap(struct link_dev *dev, uint64_t va, uint64_t size)
 {
-	struct vgpu_va_unmap unmap = { .va = va, .size = size };
 	struct vgpu_va_free give = { .va = va, .size = size };
 
-	link_call(dev, VGPU_OP_VA_UNMAP, &unmap, sizeof(unmap));
+	cu_vmm_unbind(dev, va, size);
 	link_call(dev, VGPU_OP_VA_FREE, &give, sizeof(give));
 }
 
 static int chunk_map(struct link_dev *dev, uint64_t size, uint64_t *ret_va, uint64_t *ret_off)
 {
-	struct vgpu_phys_create phys = { .size = size, .fd = -1 };
 	struct vgpu_va_reserve va = { .size = size };
 	struct vgpu_va_free give = { .size = size };
-	struct vgpu_phys_release drop = { 0 };
-	struct vgpu_va_access access;
-	struct vgpu_va_map map;
 	int r;
 
-	r = link_call(dev, VGPU_OP_PHYS_CREATE, &phys, sizeof(phys));
-	if (r < 0)
-		return r;
-	drop.phys = phys.phys;
 	r = link_call(dev, VGPU_OP_VA_RESERVE, &va, sizeof(va));
 	if (r < 0)
-		goto drop_phys;
-	map = (struct vgpu_va_map){ .va = va.va, .size = size, .phys = phys.phys };
-	r = link_call(dev, VGPU_OP_VA_MAP, &map, sizeof(map));
-	if (r < 0)
-		goto free_va;
-	access = (struct vgpu_va_access){
-		.va = va.va, .size = size, .device = dev->index, .prot = VGPU_PROT_READ_WRITE
-	};
-	r = link_call(dev, VGPU_OP_VA_ACCESS, &access, sizeof(access));
+		return r;
+	r = cu_vmm_bind(dev, va.va, size, ret_off);
 	if (r < 0) {
-		chunk_unmap(dev, va.va, size);
-		goto drop_phys;
+		give.va = va.va;
+		link_call(dev, VGPU_OP_VA_FREE, &give, sizeof(give));
+		return r;
 	}
-	link_call(dev, VGPU_OP_PHYS_RELEASE, &drop, sizeof(drop)); /* the mapping holds it */
 	*ret_va = va.va;
-	*ret_off = phys.arena_off;
 	return 0;
-
-free_va:
-	give.va = va.va;
-	link_call(dev, VGPU_OP_VA_FREE, &give, sizeof(give));
-drop_phys:
-	link_call(dev, VGPU_OP_PHYS_RELEASE, &drop, sizeof(drop));
-	return r;
 }
 
 static int chunk_create(struct cu_pool *p, uint64_t size)

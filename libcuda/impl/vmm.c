@@ -358,6 +358,45 @@ CUresult impl_cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handl
 	return CUDA_SUCCESS;
 }
 
+/* ---- for other rooms: memory without a handle ---------------------------------------------------- */
+
+int cu_vmm_access_set(struct link_dev *dev, uint64_t va, uint64_t size, uint32_t prot)
+{
+	struct vgpu_va_access req = { .va = va, .size = size, .device = dev->index, .prot = prot };
+
+	return link_call(dev, VGPU_OP_VA_ACCESS, &req, sizeof(req));
+}
+
+int cu_vmm_bind(struct link_dev *dev, uint64_t va, uint64_t size, uint64_t *ret_arena_off)
+{
+	struct vgpu_phys_create phys = { .size = size, .fd = -1 };
+	struct vgpu_phys_release drop = { 0 };
+	struct vgpu_va_map map = { .va = va, .size = size };
+	int r;
+
+	r = link_call(dev, VGPU_OP_PHYS_CREATE, &phys, sizeof(phys));
+	if (r < 0)
+		return r;
+	map.phys = drop.phys = phys.phys;
+	r = link_call(dev, VGPU_OP_VA_MAP, &map, sizeof(map));
+	if (!r) {
+		r = cu_vmm_access_set(dev, va, size, VGPU_PROT_READ_WRITE);
+		if (r < 0)
+			cu_vmm_unbind(dev, va, size);
+	}
+	link_call(dev, VGPU_OP_PHYS_RELEASE, &drop, sizeof(drop));
+	if (!r)
+		*ret_arena_off = phys.arena_off;
+	return r;
+}
+
+void cu_vmm_unbind(struct link_dev *dev, uint64_t va, uint64_t size)
+{
+	struct vgpu_va_unmap unmap = { .va = va, .size = size };
+
+	link_call(dev, VGPU_OP_VA_UNMAP, &unmap, sizeof(unmap));
+}
+
 /* ---- mappings ------------------------------------------------------------------------------- */
 
 CUresult impl_cuMemMap(CUdeviceptr ptr, size_t size, size_t offset,

@@ -52,6 +52,7 @@ enum link_kind {
 	LINK_RESERVED,	 /* VMM reservation; only in link->reserved */
 	LINK_GLOBAL,	 /* a module's variable inside its image's memory */
 	LINK_POOL,	 /* cuMemAllocAsync: a piece of a memory pool */
+	LINK_GRAPH,	 /* an allocation node's: there from its graph's first launch on */
 	LINK_ARRAY,	 /* texels of a CUDA array: no address of the program's */
 };
 

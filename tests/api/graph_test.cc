@@ -548,7 +548,7 @@ TEST_F(Graph, ManyLaunchesAndAChangeBetween)
 		CU_OK(cuGraphLaunch(exec, s));
 		CU_OK(cuStreamSynchronize(s));
 		EXPECT_EQ(reinterpret_cast<const float *>(read(y, N * 4).data())[N - 1], 3.0f) << i;
-		CU_OK(cuMemsetD32(y, 0, N));
+		CU_OK(cuMemsetD32Async(y, 0, N, s));
 	}
 	k = kernel_params(3);
 	CU_OK(cuGraphExecKernelNodeSetParams(exec, n, &k));

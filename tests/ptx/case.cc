@@ -258,6 +258,8 @@ void run(PtxCase *c, std::string rest)
 			c->shared = (uint32_t)strtoul(v.c_str(), nullptr, 0);
 		} else if (key == "stack") {
 			c->stack = (uint32_t)strtoul(v.c_str(), nullptr, 0);
+		} else if (key == "cancel") {
+			c->cancel_ms = (int)strtoul(v.c_str(), nullptr, 0);
 		} else if (key == "target") {
 			c->target = v;
 		} else {

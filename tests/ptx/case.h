@@ -37,6 +37,7 @@ struct PtxCase {
 	bool sized = false; /* a body: run: gave the block */
 	uint32_t shared = 0, stack = 4096;
 	bool cooperative = false;
+	int cancel_ms = -1; /* the launch is cancelled after that time; -1: never */
 	std::string target = "sm_90";
 	std::vector<PtxBuffer> buffers;
 	uint32_t fault = 0;	/* CUresult wanted */

@@ -14,8 +14,10 @@
 #include <filesystem>
 #include <fstream>
 #include <algorithm>
+#include <thread>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "ptx/case.h"
 
@@ -380,7 +382,18 @@ private:
 		l.heap_va = HEAP;
 		l.heap_bytes = HEAP_BYTES;
 		l.stack_bytes = c.stack;
+		uint32_t cancel = c.cancel_ms == 0;
+		std::thread canceller;
+
+		l.cancel = &cancel;
+		if (c.cancel_ms > 0)
+			canceller = std::thread([&] {
+				usleep((useconds_t)c.cancel_ms * 1000);
+				__atomic_store_n(&cancel, 1, __ATOMIC_RELAXED);
+			});
 		r = simt_launch(device, code, "k", &l, &fault);
+		if (canceller.joinable())
+			canceller.join();
 		simt_code_destroy(code);
 		ASSERT_EQ(c.fault, r) << fault.what << " " << how << " block " << block;
 		if (c.fault_thread >= 0) {

@@ -218,27 +218,6 @@ static void one(struct interp_warp *w, const struct interp_inst *in, uint32_t la
 	}
 }
 
-static bool exists(const struct ir_inst *ir)
-{
-	uint32_t bits = ir_type_bits(ir->type);
-
-	switch (ir->sub) {
-	case IR_ATOM_EXCH:
-	case IR_ATOM_CAS:
-		return true;
-	case IR_ATOM_ADD:
-		return bits <= 64;
-	case IR_ATOM_MIN:
-	case IR_ATOM_MAX:
-		return bits <= 64 && ir->type != IR_F64 && ir->type != IR_F32X2;
-	case IR_ATOM_INC:
-	case IR_ATOM_DEC:
-		return bits == 32 && !ir_type_float(ir->type);
-	default:
-		return bits <= 64 && !ir_type_float(ir->type);
-	}
-}
-
 /* Window and shared addresses without a call per lane; false: interp_lane_ptrs() must look. */
 static bool quick_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8_t **p)
 {
@@ -336,7 +315,7 @@ const struct interp_inst *interp_op_atom(struct interp_warp *w, const struct int
 	const uint8_t *shared = w->base.block->shared;
 	uint8_t *p[LANES_N];
 
-	if (!exists(&in->ext->ir))
+	if (!ir_atom_exists(in->ext->ir.sub, in->ext->ir.type))
 		return interp_fault(w, in, 715, __builtin_ctz(w->mask), 0,
 				    "no such atomic operation");
 	if (!quick_ptrs(w, in, p) && !interp_lane_ptrs(w, in, p))

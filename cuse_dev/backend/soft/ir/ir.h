@@ -542,6 +542,8 @@ const char *ir_type_text(enum ir_type t);
 uint32_t ir_type_bits(enum ir_type t);
 bool ir_type_signed(enum ir_type t);
 bool ir_type_float(enum ir_type t);
+/** ir_atom_exists() - whether ATOM and RED know this combination of enum ir_atom and enum ir_type. */
+bool ir_atom_exists(uint8_t sub, uint8_t type);
 const char *ir_op_text(enum ir_op op);
 const char *ir_sreg_text(enum ir_sreg s);
 

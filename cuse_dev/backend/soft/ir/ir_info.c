@@ -78,3 +78,24 @@ const char *ir_sreg_text(enum ir_sreg s)
 {
 	return (unsigned int)s < IR_SREG_COUNT ? sreg_texts[s] : "?";
 }
+
+bool ir_atom_exists(uint8_t sub, uint8_t type)
+{
+	uint32_t bits = ir_type_bits(type);
+
+	switch (sub) {
+	case IR_ATOM_EXCH:
+	case IR_ATOM_CAS:
+		return true;
+	case IR_ATOM_ADD:
+		return bits <= 64;
+	case IR_ATOM_MIN:
+	case IR_ATOM_MAX:
+		return bits <= 64 && type != IR_F64 && type != IR_F32X2;
+	case IR_ATOM_INC:
+	case IR_ATOM_DEC:
+		return bits == 32 && !ir_type_float(type);
+	default:
+		return bits <= 64 && !ir_type_float(type);
+	}
+}

@@ -169,6 +169,10 @@ void ptx_lower_atom(struct ptx_lower *l, enum ir_op op)
 	    !ptx_lo_address(l, ptx_lo_opnd(l, at_arg), a.has_space, a.space, &at) ||
 	    !vector_parts(l, ptx_lo_opnd(l, at_arg + 1), &a, &from))
 		return;
+	if (!ir_atom_exists(sub, a.type)) {
+		ptx_lo_fail(l, "there is no such atomic operation on this type");
+		return;
+	}
 	s[0] = at.base;
 	for (uint32_t k = 0; k < a.vec; k++)
 		s[1 + k] = ptx_lo_src(l, &from[k], a.type);

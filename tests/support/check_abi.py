@@ -19,7 +19,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tests/support/abi.txt"
-HEADERS = ["ioctl/vgpu_texture.h", "ioctl/vgpu_ioctl.h", "ioctl/vgpu_share.h", "ioctl/vgpu_bundle.h"]
+HEADERS = ["ioctl/vgpu_tensormap.h", "ioctl/vgpu_texture.h", "ioctl/vgpu_ioctl.h", "ioctl/vgpu_share.h",
+           "ioctl/vgpu_bundle.h"]
 
 
 def bare(text: str) -> str:

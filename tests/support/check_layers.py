@@ -42,7 +42,7 @@ ALLOWED = {
     # a program, not a room: what it shows comes from all stages
     "cuse_dev/backend/soft/ptx/tool": BASE + ["cuse_dev/backend"],
     "cuse_dev/backend/soft/ir": BASE + ["cuse_dev/backend/soft/ir"],
-    "cuse_dev/backend/soft/interp": BASE + TEXTURE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/interp",
+    "cuse_dev/backend/soft/interp": BASE + TEXTURE + ["ioctl/vgpu_tensormap.h", "cuse_dev/backend/backend.h", "cuse_dev/backend/soft/interp",
                                             "cuse_dev/backend/soft/ir", "cuse_dev/backend/soft/simt",
                                             "cuse_dev/backend/soft/rt"],
     "cuse_dev/backend/soft/simt": BASE + TEXTURE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/simt",

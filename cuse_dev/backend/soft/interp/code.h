@@ -273,6 +273,7 @@ const struct interp_inst *interp_op_sust(struct interp_warp *w, const struct int
 const struct interp_inst *interp_op_sured(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_switch(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_async(struct interp_warp *w, const struct interp_inst *in);
+const struct interp_inst *interp_op_tensor(struct interp_warp *w, const struct interp_inst *in);
 const struct interp_inst *interp_op_cluster_wait(struct interp_warp *w,
 						 const struct interp_inst *in);
 

@@ -1322,6 +1322,14 @@ static void decode_plain(struct dec *d)
 	case IR_OP_RED_BULK:
 		decode_async(d, 5, 7, 8);
 		return;
+	case IR_OP_CP_TENSOR:
+		p = emit_ext(d, interp_op_tensor);
+		if (p)
+			p->imm = src(d, in->ns - 1u)->kind != IR_OPND_NONE;
+		return;
+	case IR_OP_TENSORMAP:
+		emit_ext(d, interp_op_tensor);
+		return;
 	case IR_OP_MBAR:
 	case IR_OP_FILL_BULK:
 	case IR_OP_MAPA:

@@ -14,9 +14,11 @@ extern "C" {
 #include "ioctl/vgpu_tensormap.h"
 }
 
+#include "support/window.h"
+
 namespace {
 
-const uint64_t WINDOW = 0x700000000000ull, TENSOR = WINDOW + (1 << 20), BOX = WINDOW + (3 << 20);
+const uint64_t WINDOW = TEST_WINDOW, TENSOR = WINDOW + (1 << 20), BOX = WINDOW + (3 << 20);
 const size_t MAPPED = 4 << 20, TENSOR_BYTES = 2 << 20, SHARED = 32768;
 
 const char *const HEAD =

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The harness of the matrix tests.
 #include "ptx/matrix/matrix.h"
+#include "support/window.h"
 
 #include <gtest/gtest.h>
 #include <map>
@@ -15,7 +16,7 @@ extern "C" {
 
 namespace {
 
-const uint64_t WINDOW = 0x700000000000ull, BYTES = 4u << 20, OUT = WINDOW + (2u << 20);
+const uint64_t WINDOW = TEST_WINDOW, BYTES = 4u << 20, OUT = WINDOW + (2u << 20);
 
 std::vector<const interp_fn *> tables()
 {

@@ -18,7 +18,7 @@
 #define LIMIT_CONTROL_CONNS	 32    /* connections to the control socket */
 #define LIMIT_CONTROL_PER_UID	 8     /* of one user who may not change anything */
 #define LIMIT_CONTROL_REQUEST	 4096  /* bytes of a request with its newline */
-#define LIMIT_CONTROL_PAGE	 64    /* clients in one answer */
+#define LIMIT_CONTROL_PAGE	 64    /* clients or faults in one answer */
 #define LIMIT_BULK_WAITING	 64    /* pread/pwrite of one process that wait for a bounce slot */
 #define LIMIT_FAULTS		 256   /* that the daemon remembers */
 #define LIMIT_ENDED		 256   /* ended clients that it remembers, each per device */

@@ -59,4 +59,13 @@ json_t *report_event(const struct event *e);
 /** report_events() - those kept that are newer than @since. */
 json_t *report_events(const struct control *ctl, uint64_t since);
 
+/* ---- usage.c: what was measured ------------------------------------------------------------- */
+
+/** usage_device() - the "telemetry" of a device. */
+json_t *usage_device(const struct control *ctl, uint32_t index);
+/** usage_client() - what a client has and did on a device. */
+json_t *usage_client(const struct client *c, uint32_t index);
+/** usage_faults() - up to LIMIT_CONTROL_PAGE that are newer than @since, oldest first. */
+json_t *usage_faults(const struct control *ctl, uint64_t since);
+
 #endif

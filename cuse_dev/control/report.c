@@ -60,7 +60,7 @@ static json_t *device(const struct control *ctl, uint32_t index)
 	snprintf(mode, sizeof(mode), "%04o", d->config->mode);
 	snprintf(cc, sizeof(cc), "%u.%u", d->info.cc_major, d->info.cc_minor);
 	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I}, "
-			 "s:{s:I, s:I}, s:I}",
+			 "s:{s:I, s:I}, s:I, s:o}",
 			 "index", (json_int_t)index, "node", node, "profile", d->info.profile,
 			 "name", d->info.name, "uuid", uuid, "pci", pci, "mode", mode,
 			 "compute_capability", cc, "memory", "total", (json_int_t)d->total,
@@ -68,7 +68,8 @@ static json_t *device(const struct control *ctl, uint32_t index)
 			 "free", (json_int_t)free, "quota_per_user", "memory",
 			 (json_int_t)d->config->quota_memory, "clients",
 			 (json_int_t)d->config->quota_clients, "clients",
-			 (json_int_t)front_device_users(ctl->front, index, NULL, 0));
+			 (json_int_t)front_device_users(ctl->front, index, NULL, 0), "telemetry",
+			 usage_device(ctl, index));
 }
 
 static json_t *devices(const struct control *ctl)
@@ -96,13 +97,15 @@ json_t *report_status(const struct control *ctl)
 		workers += c->worker != NULL;
 	}
 	snprintf(version, sizeof(version), "%d.%d", VGPU_VERSION_MAJOR, VGPU_VERSION_MINOR);
-	return json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I}, s:o}", "version",
-			 version, "pid", (json_int_t)getpid(), "uptime_seconds",
+	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:{s:I, s:I}, s:o}",
+			 "version", version, "driver", frontop_driver(), "pid",
+			 (json_int_t)getpid(), "uptime_seconds",
 			 (json_int_t)seconds_since(&ctl->started), "door", ctl->doors->ops->name,
 			 "overcommit", overcommit_text[ctl->config->overcommit], "clients",
 			 (json_int_t)clients, "workers", (json_int_t)workers, "open_files",
-			 (json_int_t)f->session_count, "host_memory", "total", (json_int_t)total,
-			 "available", (json_int_t)available, "devices", devices(ctl));
+			 (json_int_t)f->session_count, "faults", (json_int_t)fault_last(f),
+			 "host_memory", "total", (json_int_t)total, "available",
+			 (json_int_t)available, "devices", devices(ctl));
 }
 
 /* ---- clients -------------------------------------------------------------------------------- */
@@ -126,8 +129,7 @@ static json_t *client(const struct client *c)
 
 	for (i = 0; i < c->front->device_count && r >= 0; i++) {
 		if (opened(c, i))
-			r = append(list, json_pack("{s:I, s:I}", "index", (json_int_t)i, "memory",
-						   (json_int_t)c->charged[i]));
+			r = append(list, usage_client(c, i));
 	}
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "client",
 			 (json_int_t)c->sessions->number, "pid", (json_int_t)c->id.tgid, "uid",

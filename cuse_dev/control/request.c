@@ -112,6 +112,19 @@ static int op_events(struct conn *c, json_t *req, struct answer *a)
 	return take_body(a, report_events(c->ctl, (uint64_t)since));
 }
 
+static int op_faults(struct conn *c, json_t *req, struct answer *a)
+{
+	json_int_t since = 0;
+	const char *op;
+	int r = unpack(a, req, "{s:s, s?I}", "op", &op, "since", &since);
+
+	if (r < 0)
+		return r;
+	if (since < 0)
+		return refuse(a, EINVAL, "since = %lld: want a fault's number", (long long)since);
+	return take_body(a, usage_faults(c->ctl, (uint64_t)since));
+}
+
 /* From now on the connection carries events, and nothing more is read from it. */
 static int op_follow(struct conn *c, json_t *req, struct answer *a)
 {
@@ -328,9 +341,10 @@ static const struct request_op {
 } ops[] = {
 	{ "hello", false, op_hello },	  { "status", false, op_status },
 	{ "clients", false, op_clients }, { "profiles", false, op_profiles },
-	{ "events", false, op_events },	  { "follow", false, op_follow },
-	{ "add", true, op_add },	  { "remove", true, op_remove },
-	{ "evict", true, op_evict },	  { "quota", true, op_quota },
+	{ "events", false, op_events },	  { "faults", false, op_faults },
+	{ "follow", false, op_follow },	  { "add", true, op_add },
+	{ "remove", true, op_remove },	  { "evict", true, op_evict },
+	{ "quota", true, op_quota },
 };
 
 static int dispatch(struct conn *c, json_t *req, struct answer *a)

@@ -69,6 +69,8 @@ int ctl_clients(const struct ctl *ctl, json_t **ret_array);
 /** ctl_size() - "80.0 GiB"; ctl_duration() - "1 h 2 min". Into @buf, which is returned. */
 char *ctl_size(uint64_t bytes, char buf[24]);
 char *ctl_duration(uint64_t seconds, char buf[32]);
+/** ctl_time() - nanoseconds since 1970 as "2026-01-31 12:00:00.123" of here. */
+char *ctl_time(int64_t ns, char buf[40]);
 /** ctl_number() - the whole @text, or false. */
 bool ctl_number(const char *text, uint64_t max, uint64_t *ret_n);
 /** ctl_print_json() - indented, to stdout. CTL_OK, or CTL_FAILED when nobody takes it. */
@@ -86,6 +88,7 @@ void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	X(status)                                                                                  \
 	X(clients)                                                                                 \
 	X(events)                                                                                  \
+	X(faults)                                                                                  \
 	X(profiles)                                                                                \
 	X(add)                                                                                     \
 	X(remove)                                                                                  \

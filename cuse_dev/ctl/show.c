@@ -20,8 +20,9 @@ static void print_device(const json_t *d)
 	snprintf(both, sizeof(both), "%s of %s",
 		 ctl_size((uint64_t)ctl_get(d, "memory", "used"), used),
 		 ctl_size((uint64_t)ctl_get(d, "memory", "total"), total));
-	printf("%-6lld  %-10s  %-40s  %-24s  %7lld  %s\n", (long long)ctl_get(d, "index", NULL),
-	       ctl_text(d, "profile"), ctl_text(d, "uuid"), both,
+	printf("%-6lld  %-10s  %-40s  %-24s  %3lld %%  %7lld  %s\n",
+	       (long long)ctl_get(d, "index", NULL), ctl_text(d, "profile"), ctl_text(d, "uuid"),
+	       both, (long long)(ctl_get(d, "telemetry", "util_kernel") / 100),
 	       (long long)ctl_get(d, "clients", NULL), ctl_text(d, "node"));
 }
 
@@ -54,12 +55,15 @@ static void print_status(const json_t *s)
 	       (long long)ctl_get(s, "workers", NULL),
 	       ctl_size((uint64_t)ctl_get(s, "host_memory", "available"), left),
 	       ctl_size((uint64_t)ctl_get(s, "host_memory", "total"), total));
-	printf("\n%-6s  %-10s  %-40s  %-24s  %7s  %s\n", "DEVICE", "PROFILE", "UUID", "MEMORY USED",
-	       "CLIENTS", "NODE");
+	printf("\n%-6s  %-10s  %-40s  %-24s  %5s  %7s  %s\n", "DEVICE", "PROFILE", "UUID",
+	       "MEMORY USED", "UTIL", "CLIENTS", "NODE");
 	json_array_foreach(devices, i, d) print_device(d);
 	if (!json_array_size(devices))
 		printf("no device; \"vgpuctl add H100-80GB\" adds one\n");
 	json_array_foreach(devices, i, d) print_quota(d);
+	if (ctl_get(s, "faults", NULL))
+		printf("%lld faults so far; see \"vgpuctl faults\"\n",
+		       (long long)ctl_get(s, "faults", NULL));
 }
 
 static int status(const struct ctl *ctl, const struct ctl_args *a)
@@ -161,8 +165,9 @@ static void print_client(const json_t *c)
 	printf("%-8s  %-12s  %-16s  %-8lld  %10s ", who, user_name(ctl_get(c, "uid", NULL), user),
 	       ctl_text(c, "name"), (long long)ctl_get(c, "worker", NULL), time);
 	json_array_foreach(devices, i, d)
-		printf("%s %lld: %s", i ? "," : "", (long long)ctl_get(d, "index", NULL),
-		       ctl_size((uint64_t)ctl_get(d, "memory", NULL), size));
+		printf("%s %lld: %s, %.2f s", i ? ";" : "", (long long)ctl_get(d, "index", NULL),
+		       ctl_size((uint64_t)ctl_get(d, "memory", NULL), size),
+		       (double)ctl_get(d, "busy_ns", NULL) / 1e9);
 	printf("%s\n", json_is_true(json_object_get(c, "evicted")) ? " (evicted)" : "");
 }
 
@@ -179,7 +184,7 @@ static int clients(const struct ctl *ctl, const struct ctl_args *a)
 		r = ctl_print_json(all);
 	} else {
 		printf("%-8s  %-12s  %-16s  %-8s  %10s  %s\n", "PID", "USER", "NAME", "WORKER",
-		       "CPU TIME", "DEVICE: MEMORY");
+		       "CPU TIME", "DEVICE: MEMORY, KERNELS");
 		json_array_foreach(all, i, c) print_client(c);
 	}
 	json_decref(all);
@@ -192,8 +197,10 @@ const struct ctl_command ctl_command_clients = {
 	.summary = "List the processes that have a device open, their memory and time",
 	.text = "WORKER is the process that computes for it, 0 before its first context; CPU TIME "
 		"is\n"
-		"what that has used. A number in brackets is the client's own, where its process\n"
-		"cannot be seen from the daemon (another pid namespace).\n",
+		"what that has used. KERNELS is the time in which kernels ran on the device. A\n"
+		"number in brackets is the client's own, where its process cannot be seen from "
+		"the\n"
+		"daemon (another pid namespace).\n",
 	.run = clients,
 };
 
@@ -235,14 +242,9 @@ const struct ctl_command ctl_command_profiles = {
 
 static void print_event(const json_t *e)
 {
-	int64_t ns = ctl_get(e, "time_ns", NULL);
-	time_t seconds = (time_t)(ns / 1000000000);
-	struct tm tm;
-	char when[32];
+	char when[40];
 
-	localtime_r(&seconds, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s.%03lld  %-15s", when, (long long)(ns / 1000000 % 1000), ctl_text(e, "event"));
+	printf("%s  %-15s", ctl_time(ctl_get(e, "time_ns", NULL), when), ctl_text(e, "event"));
 	if (json_object_get(e, "device"))
 		printf("  device %lld", (long long)ctl_get(e, "device", NULL));
 	if (json_object_get(e, "pid"))
@@ -323,7 +325,7 @@ close_file:
 const struct ctl_command ctl_command_events = {
 	.name = "events",
 	.arguments = "",
-	.summary = "Show what happened lately: clients, workers, devices",
+	.summary = "Show what happened lately: clients, workers, faults, devices",
 	.text = "The daemon keeps the last 256. With --json, one object a line.\n",
 	.options =
 		(const struct ctl_option[]){

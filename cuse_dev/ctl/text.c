@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cuse_dev/ctl/ctl.h"
 
@@ -32,6 +33,18 @@ char *ctl_duration(uint64_t s, char buf[32])
 		snprintf(buf, 32, "%" PRIu64 " min %" PRIu64 " s", s / 60, s % 60);
 	else
 		snprintf(buf, 32, "%" PRIu64 " s", s);
+	return buf;
+}
+
+char *ctl_time(int64_t ns, char buf[40])
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	struct tm tm;
+	size_t n;
+
+	localtime_r(&seconds, &tm);
+	n = strftime(buf, 40, "%Y-%m-%d %H:%M:%S", &tm);
+	snprintf(buf + n, 40 - n, ".%03d", (int)(ns / 1000000 % 1000));
 	return buf;
 }
 

@@ -23,6 +23,7 @@ struct front;
 	X(CLIENT_EVICTED, "client-evicted") /* by an administrator */                              \
 	X(WORKER_STARTED, "worker-started")                                                        \
 	X(WORKER_ENDED, "worker-ended") /* not because its client did */                           \
+	X(FAULT, "fault")		/* of a kernel, or a worker died */                        \
 	X(MEMORY_LOW, "memory-low")	/* the host's; a worker was ended for it */                \
 	X(DEVICE_ADDED, "device-added")                                                            \
 	X(DEVICE_REMOVED, "device-removed")                                                        \

@@ -112,6 +112,12 @@ void fault_add(struct client *c, uint32_t device, const struct vgpu_ctx_status *
 	copy_clean(e->what, sizeof(e->what), status->what, sizeof(status->what));
 	log->ring[(serial - 1) % LIMIT_FAULTS].tgid = c->id.tgid;
 	tell(log, e, c->id.tgid);
+	event_add(c->front,
+		  &(struct event){ .kind = EVENT_FAULT,
+				   .pid = c->id.tgid,
+				   .uid = c->uid,
+				   .device = (int32_t)device },
+		  "Xid %u, kernel %.60s: %s", e->xid, *e->kernel ? e->kernel : "none", e->what);
 }
 
 void fault_worker_died(struct client *c, const char *how)
@@ -131,24 +137,47 @@ uint64_t fault_last(const struct front *f)
 	return f->faults->last;
 }
 
+const struct vgpu_fault_entry *fault_next(const struct front *f, uint64_t after, uint32_t *ret_tgid)
+{
+	const struct fault_log *log = f->faults;
+	uint64_t oldest = log->last > LIMIT_FAULTS ? log->last - LIMIT_FAULTS : 0;
+	uint64_t n = after < oldest ? oldest : after;
+
+	if (n >= log->last)
+		return NULL;
+	*ret_tgid = log->ring[n % LIMIT_FAULTS].tgid;
+	return &log->ring[n % LIMIT_FAULTS].entry;
+}
+
+uint32_t fault_last_xid(const struct front *f, uint32_t device)
+{
+	const struct fault_log *log = f->faults;
+	uint64_t n;
+
+	for (n = log->last; n && log->last - n < LIMIT_FAULTS; n--) {
+		if (log->ring[(n - 1) % LIMIT_FAULTS].entry.device == device)
+			return log->ring[(n - 1) % LIMIT_FAULTS].entry.xid;
+	}
+	return 0;
+}
+
 int fault_list(struct session *s, struct vgpu_fault_list *list)
 {
-	const struct fault_log *log = s->front->faults;
-	uint64_t n = list->after, oldest;
+	const struct vgpu_fault_entry *from;
+	uint64_t after = list->after;
+	struct vgpu_fault_entry *e;
 	struct proc_viewer view;
+	uint32_t tgid;
 
-	oldest = log->last > LIMIT_FAULTS ? log->last - LIMIT_FAULTS : 0;
-	if (n < oldest)
-		n = oldest;
-	list->last = log->last;
+	list->last = fault_last(s->front);
 	list->count = 0;
 	memset(list->entry, 0, sizeof(list->entry));
 	proc_view(s->client->id.tgid, &view);
-	for (; n < log->last && list->count < VGPU_FAULT_ENTRIES; n++) {
-		struct vgpu_fault_entry *e = &list->entry[list->count++];
-
-		*e = log->ring[n % LIMIT_FAULTS].entry;
-		e->pid = proc_seen(&view, log->ring[n % LIMIT_FAULTS].tgid);
+	while (list->count < VGPU_FAULT_ENTRIES && (from = fault_next(s->front, after, &tgid))) {
+		e = &list->entry[list->count++];
+		*e = *from;
+		e->pid = proc_seen(&view, tgid);
+		after = e->serial;
 	}
 	return 0;
 }

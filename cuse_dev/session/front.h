@@ -169,10 +169,14 @@ bool client_has_thread(struct client *c, uint32_t tid);
 
 /** frontop_call() - an operation that the front answers itself; fills *arg. 0 or -errno. */
 int frontop_call(struct session *s, const struct session_request *call);
+/** frontop_driver() - the version that HELLO tells, as text. */
+const char *frontop_driver(void);
 
 /* ---- telemetry.c ---------------------------------------------------------------------------- */
 
-int telemetry_state(struct session *s, struct vgpu_device_state *ret_state);
+void telemetry_state(struct front *f, uint32_t device, struct vgpu_device_state *ret_state);
+/** telemetry_client() - @c on @device, but for its pid. */
+void telemetry_client(const struct client *c, uint32_t device, struct vgpu_client_entry *ret_entry);
 int telemetry_clients(struct session *s, struct vgpu_client_list *list);
 int telemetry_samples(struct session *s, struct vgpu_sample_list *list);
 /** telemetry_context() - one more (1) or less (-1) on @device. */
@@ -193,6 +197,11 @@ void fault_add(struct client *c, uint32_t device, const struct vgpu_ctx_status *
 /** fault_worker_died() - so did all its contexts. */
 void fault_worker_died(struct client *c, const char *how);
 uint64_t fault_last(const struct front *f);
+/** fault_last_xid() - of the newest fault on @device, 0: none is kept. */
+uint32_t fault_last_xid(const struct front *f, uint32_t device);
+/** fault_next() - the oldest that is kept behind @after, NULL: none. Without its pid. */
+const struct vgpu_fault_entry *fault_next(const struct front *f, uint64_t after,
+					  uint32_t *ret_tgid);
 int fault_list(struct session *s, struct vgpu_fault_list *list);
 
 /* ---- relay.c -------------------------------------------------------------------------------- */

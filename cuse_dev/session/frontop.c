@@ -35,6 +35,11 @@ static int check_window(const struct vgpu_hello *h)
 	return 0;
 }
 
+const char *frontop_driver(void)
+{
+	return DRIVER_STRING;
+}
+
 static int op_hello(struct session *s, struct vgpu_hello *h, int fd)
 {
 	struct front *f = s->front;
@@ -110,7 +115,8 @@ static int op_board_info(struct session *s, struct vgpu_board_info *a, int fd)
 
 static int op_device_state(struct session *s, struct vgpu_device_state *a, int fd)
 {
-	return telemetry_state(s, a);
+	telemetry_state(s->front, s->device, a);
+	return 0;
 }
 
 static int op_client_list(struct session *s, struct vgpu_client_list *a, int fd)

@@ -103,10 +103,9 @@ static uint64_t rate(const struct sums *s, uint64_t bytes)
 	return (uint64_t)((double)bytes * NS_PER_S / (double)span(s));
 }
 
-int telemetry_state(struct session *s, struct vgpu_device_state *ret_state)
+void telemetry_state(struct front *f, uint32_t device, struct vgpu_device_state *ret_state)
 {
-	struct front *f = s->front;
-	struct front_device *d = &f->device[s->device];
+	struct front_device *d = &f->device[device];
 	struct session *at = f->sessions;
 	struct sums all = sums_at(telemetry_now_ns());
 	struct client *c;
@@ -114,10 +113,10 @@ int telemetry_state(struct session *s, struct vgpu_device_state *ret_state)
 	*ret_state = (struct vgpu_device_state){ 0 };
 	add_tracks(&all, d->past, 0);
 	while ((c = client_next(&at))) {
-		ret_state->clients += opened(c, s->device);
-		ret_state->contexts += c->use[s->device].contexts;
-		if (tracks(c, s->device))
-			add_tracks(&all, tracks(c, s->device), c->worker->born_ns);
+		ret_state->clients += opened(c, device);
+		ret_state->contexts += c->use[device].contexts;
+		if (tracks(c, device))
+			add_tracks(&all, tracks(c, device), c->worker->born_ns);
 	}
 	ret_state->now_ns = all.now;
 	ret_state->uptime_ns = all.now - f->born_ns;
@@ -137,7 +136,6 @@ int telemetry_state(struct session *s, struct vgpu_device_state *ret_state)
 	ret_state->util_copy = util(&all, all.copy_last);
 	model_move(&d->model, &d->board, all.now, all.busy_ns);
 	model_fill(&d->model, &d->board, ret_state->contexts > 0, ret_state);
-	return 0;
 }
 
 /* ---- clients -------------------------------------------------------------------------------- */
@@ -167,6 +165,11 @@ static void fill_entry(const struct client *c, uint32_t device, uint64_t now,
 		.util_copy = util(&sums, sums.copy_last),
 	};
 	memcpy(e->name, c->name, sizeof(e->name));
+}
+
+void telemetry_client(const struct client *c, uint32_t device, struct vgpu_client_entry *ret_entry)
+{
+	fill_entry(c, device, telemetry_now_ns(), ret_entry);
 }
 
 /* Keep the entries with the smallest serials, in order. False: one found no room. */

@@ -70,7 +70,7 @@ TEST_F(Vgpuctl, ShowsDaemonDeviceAndClient)
 	EXPECT_PRED2(has, s, "/dev/nvidia-vgpu0");
 	EXPECT_PRED2(has, l, pid);
 	EXPECT_PRED2(has, l, "client");
-	EXPECT_PRED2(has, l, "0: 66.0 MiB");
+	EXPECT_PRED2(has, l, "0: 66.0 MiB, 0.");
 	EXPECT_PRED2(has, out({ "clients", "--json" }), "\"memory\": 69206016");
 	EXPECT_PRED2(has, out({ "--json", "status" }), "\"used\": 69206016");
 	EXPECT_PRED2(has, out({ "events" }), "worker-started");
@@ -137,6 +137,23 @@ TEST_F(Vgpuctl, DevicesComeAndGoWhileClientsWork)
 	auto r = prog({ client(), "cycle" }).run();
 	EXPECT_EQ(r->res.code, 0) << r->text();
 	EXPECT_PRED2(has, out({ "status" }), "0 B of 80.0 GiB");
+}
+
+TEST_F(Vgpuctl, FaultsSayWhatBrokeAndWhere)
+{
+	EXPECT_PRED2(has, out({ "faults" }), "no fault");
+	support_child *c = prog({ client(), "wild", "store" }).start();
+	std::string pid = std::to_string(support_child_pid(c));
+
+	EXPECT_EQ(finish(c)->res.code, 0);
+	std::string s = out({ "faults" });
+	EXPECT_PRED2(has, s, "Xid 31, error 700");
+	EXPECT_PRED2(has, s, "process " + pid + " (");
+	EXPECT_PRED2(has, s, "kernel poke, block (0, 0, 0), thread (");
+	EXPECT_PRED2(has, s, "address 0x123450000");
+	EXPECT_PRED2(has, out({ "faults", "--json" }), "\"address\": \"0x123450000\"");
+	EXPECT_PRED2(has, out({ "status" }), "1 faults so far");
+	EXPECT_PRED2(has, out({ "events" }), "Xid 31, kernel poke");
 }
 
 TEST_F(Vgpuctl, AQuotaHoldsForRunningPrograms)

@@ -117,6 +117,33 @@ TEST_F(Metrics, ClientsCount)
 	finish(c);
 }
 
+TEST_F(Metrics, WhatWasDoneIsCounted)
+{
+	std::string out = ctl({}).run()->res.out;
+
+	EXPECT_EQ(value(out, "vgpu_device_kernels_total"), 0);
+	EXPECT_EQ(value(out, "DCGM_FI_DEV_XID_ERRORS"), 0);
+	EXPECT_EQ(value(out, "DCGM_FI_DEV_GPU_UTIL"), 0);
+	EXPECT_GT(value(out, "DCGM_FI_DEV_POWER_USAGE"), 10) << "an idle H100";
+	EXPECT_PRED2(has, out, "DCGM_FI_DRIVER_VERSION=\"580.95.05\"");
+	EXPECT_EQ(prog({ client(), "wild", "store" }).run()->res.code, 0);
+	out = ctl({}).run()->res.out;
+	EXPECT_EQ(misfit(out), "");
+	EXPECT_GE(value(out, "vgpu_device_kernels_total"), 2);
+	EXPECT_GT(value(out, "vgpu_device_busy_seconds_total"), 0);
+	EXPECT_EQ(value(out, "DCGM_FI_DEV_XID_ERRORS"), 31);
+	EXPECT_EQ(value(out, "vgpu_faults_total"), 1);
+	support_child *c = prog({ client(), "spin" }).start();
+	ASSERT_EQ(support_child_saw(c, "spinning", 20000), 0);
+	sleep(2); /* what is asked for is the last second */
+	out = ctl({ "--per-client" }).run()->res.out;
+	EXPECT_GT(value(out, "DCGM_FI_DEV_GPU_UTIL"), 90);
+	EXPECT_EQ(value(out, "DCGM_FI_DEV_SM_CLOCK"), 1980);
+	EXPECT_GT(value(out, "vgpu_client_busy_seconds_total"), 1);
+	support_child_kill(c, SIGKILL);
+	finish(c);
+}
+
 TEST_F(Metrics, WithoutADaemon)
 {
 	support_daemon_kill(daemon);

@@ -193,7 +193,8 @@ TEST_F(Control, ClientsNameProcessAndDevice)
 	std::string r = ask(R"({"op":"clients"})");
 
 	EXPECT_HAS(r, R"("client":1,"pid":)" + pid());
-	EXPECT_HAS(r, R"("devices":[{"index":0,"memory":0}])");
+	EXPECT_HAS(r,
+		   R"("devices":[{"index":0,"memory":0,"memory_peak":0,"contexts":0,"busy_ns":0,)");
 	EXPECT_FALSE(has(r, "below"));
 }
 
@@ -232,6 +233,54 @@ TEST_F(Control, ProfilesAreThoseOfTheTable)
 	EXPECT_HAS(r, R"("default":true)");
 }
 
+TEST_F(Control, StatusHasWhatWasMeasured)
+{
+	std::string r = ask(R"({"op":"status"})");
+
+	EXPECT_HAS(r, R"("driver":"580.95.05")");
+	EXPECT_HAS(r, R"("telemetry":{"busy_ns":0,)");
+	EXPECT_HAS(r, R"("util_kernel":0,)");
+	EXPECT_HAS(r, R"("last_xid":0)");
+	EXPECT_HAS(r, R"("temp_mem_mc":)"); /* an H100 has that sensor, a T4 has not */
+	EXPECT_HAS(ask(R"({"op":"add","device":"T4"})"), R"("ok":true)");
+	r = ask(R"({"op":"status"})");
+	EXPECT_EQ(r.find("temp_mem_mc", r.find("temp_mem_mc") + 1), std::string::npos);
+}
+
+TEST_F(Control, FaultsComeInPages)
+{
+	struct vgpu_ctx_status broken = {};
+	struct client *c = open_file()->client;
+	std::string r = ask(R"({"op":"faults"})");
+
+	EXPECT_HAS(r, R"({"faults":[],"last":0)");
+	broken.error = 700;
+	broken.line = 17;
+	broken.tid[1] = 5;
+	broken.address = 0xfffffffffffffff0;
+	strcpy(broken.kernel, "poke");
+	strcpy(broken.what, "a bad \x01 address");
+	for (int i = 0; i < LIMIT_CONTROL_PAGE + 1; i++)
+		fault_add(c, 0, &broken);
+	r = ask(R"({"op":"faults"})");
+	EXPECT_HAS(r, R"("number":1,)");
+	EXPECT_HAS(r, R"("number":64,)");
+	EXPECT_FALSE(has(r, R"("number":65,)"));
+	EXPECT_HAS(r, R"("last":65)");
+	r = ask(R"({"op":"faults","since":64})");
+	EXPECT_HAS(r, R"({"faults":[{"number":65,)");
+	EXPECT_HAS(r, R"("pid":)" + pid());
+	EXPECT_HAS(r, R"("xid":31,"error":700,"kernel":"poke","text":"a bad ? address")");
+	EXPECT_HAS(r, R"("address":"0xfffffffffffffff0","ptx_line":17)");
+	EXPECT_HAS(r, R"("thread":[0,5,0])");
+	EXPECT_HAS(ask(R"({"op":"status"})"), R"("last_xid":31)");
+	EXPECT_HAS(ask(R"({"op":"events","since":65})"), "Xid 31, kernel poke: a bad ? address");
+	/* The oldest are forgotten. */
+	for (int i = 0; i < LIMIT_FAULTS; i++)
+		fault_add(c, 0, &broken);
+	EXPECT_HAS(ask(R"({"op":"faults"})"), R"({"faults":[{"number":66,)");
+}
+
 TEST_F(Control, SeveralRequestsInOnePiece)
 {
 	std::string r = ask(connect(), "{\"op\":\"hello\"}\n{\"op\":\"profiles\"}\n{\"op\":\"hel");
@@ -258,6 +307,9 @@ TEST_F(Control, EveryRefusalSaysWhatIsWrong)
 		{ "{\"op\":\"dance\"}", "EOPNOTSUPP", "dance" },
 		{ "{\"op\":\"hello\",\"x\":1}", "EINVAL", "x" },
 		{ "{\"op\":\"status\",\"x\":1}", "EINVAL", "x" },
+		{ "{\"op\":\"faults\",\"x\":1}", "EINVAL", "x" },
+		{ "{\"op\":\"faults\",\"since\":-1}", "EINVAL", "since = -1" },
+		{ "{\"op\":\"faults\",\"since\":\"1\"}", "EINVAL", "integer" },
 		{ "{\"op\":\"profiles\",\"x\":1}", "EINVAL", "x" },
 		{ "{\"op\":\"clients\",\"below\":0}", "EINVAL", "below = 0" },
 		{ "{\"op\":\"clients\",\"below\":\"1\"}", "EINVAL", "integer" },

@@ -5,6 +5,9 @@
  * An event is complete when its slot has reached the generation of its last record. Who waits for
  * one on the host waits for the command in its queue; who waits in a stream names slot and
  * generation.
+ *
+ * Events that other processes may know (CU_EVENT_INTERPROCESS) have words of memory instead, ipc.h: the slot
+ * is not used.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +16,7 @@
 #include "libcuda/impl/capture.h"
 #include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
+#include "libcuda/impl/ipc.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/impl/queue.h"
 
@@ -24,6 +28,8 @@ struct mark {
 	struct queue *queue;	      /* guarded by lock; a reference */
 	uint64_t seq;		      /* guarded by lock */
 	struct capture_mark *capture; /* guarded by lock; the last record was captured */
+	struct ipc_event *ipc;	      /* constant; NULL for most */
+	uint64_t ipc_seq;	      /* guarded by lock; number of the record at seq */
 };
 
 static CUresult find(CUevent handle, struct cu_event **ret_event)
@@ -47,9 +53,12 @@ static struct cu_ctx *ctx_of(const struct cu_event *e)
 /* 1: complete (or never recorded), 0: not yet, -errno. */
 static int complete(const struct cu_event *e, uint64_t *ret_time_ns)
 {
+	const struct mark *m = e->priv;
 	uint64_t want = atomic_load(&e->gen), gen, time_ns;
 	int r;
 
+	if (m->ipc)
+		return ipc_event_done(m->ipc, ipc_event_last(m->ipc));
 	if (!want)
 		return 1;
 	r = link_event_state(e->ctx->dev->link, e->slot, &gen, &time_ns);
@@ -60,41 +69,86 @@ static int complete(const struct cu_event *e, uint64_t *ret_time_ns)
 	return gen >= want;
 }
 
-CUresult impl_cuEventCreate(CUevent *phEvent, unsigned int Flags)
+/* @ipc is the event's from here on, also on failure. */
+static CUresult create(struct cu_ctx *ctx, unsigned flags, struct ipc_event *ipc,
+		       CUevent *ret_event)
 {
-	struct cu_event *e;
-	struct cu_ctx *ctx;
-	struct mark *m;
-	CUresult r;
+	struct mark *m = calloc(1, sizeof(*m));
+	struct cu_event *e = m ? cu_handle_create(CU_KIND_EVENT, sizeof(*e)) : NULL;
 	int err;
 
-	if (!phEvent || (Flags & ~(unsigned)EVENT_FLAGS))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (Flags & CU_EVENT_INTERPROCESS)
-		return Flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
-						       : CUDA_ERROR_INVALID_VALUE;
-	r = cu_ctx_usable(&ctx);
-	if (r != CUDA_SUCCESS)
-		return r;
-	m = calloc(1, sizeof(*m));
-	e = m ? cu_handle_create(CU_KIND_EVENT, sizeof(*e)) : NULL;
 	if (!e) {
 		free(m);
+		ipc_event_destroy(ipc);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	err = link_event_alloc(ctx->dev->link->link, &e->slot);
 	if (err < 0) {
 		cu_handle_destroy(e);
 		free(m);
+		ipc_event_destroy(ipc);
 		return cu_from_errno(err);
 	}
 	pthread_mutex_init(&m->lock, NULL);
+	m->ipc = ipc;
 	e->ctx = ctx;
 	e->ctx_id = ctx->id;
-	e->flags = Flags;
+	e->flags = flags;
 	e->priv = m;
-	*phEvent = (CUevent)e;
+	*ret_event = (CUevent)e;
 	return CUDA_SUCCESS;
+}
+
+CUresult impl_cuEventCreate(CUevent *phEvent, unsigned int Flags)
+{
+	struct ipc_event *ipc = NULL;
+	struct cu_ctx *ctx;
+	CUresult r;
+	int err = 0;
+
+	if (!phEvent || (Flags & ~(unsigned)EVENT_FLAGS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if ((Flags & CU_EVENT_INTERPROCESS) && !(Flags & CU_EVENT_DISABLE_TIMING))
+		return CUDA_ERROR_INVALID_VALUE;
+	r = cu_ctx_usable(&ctx);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (Flags & CU_EVENT_INTERPROCESS)
+		err = ipc_event_create(ctx->dev->link, &ipc);
+	if (err < 0)
+		return cu_from_errno(err);
+	return create(ctx, Flags, ipc, phEvent);
+}
+
+CUresult impl_cuIpcGetEventHandle(CUipcEventHandle *pHandle, CUevent event)
+{
+	struct cu_event *e;
+	struct mark *m;
+	CUresult r;
+
+	if (!pHandle)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = find(event, &e);
+	if (r != CUDA_SUCCESS)
+		return r;
+	m = e->priv;
+	return m->ipc ? ipc_event_export(m->ipc, pHandle) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult impl_cuIpcOpenEventHandle(CUevent *phEvent, CUipcEventHandle handle)
+{
+	struct ipc_event *ipc;
+	struct cu_ctx *ctx;
+	CUresult r;
+
+	if (!phEvent)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = cu_ctx_usable(&ctx);
+	if (r == CUDA_SUCCESS)
+		r = ipc_event_import(&handle, ctx->dev->link, &ipc);
+	if (r != CUDA_SUCCESS)
+		return r;
+	return create(ctx, CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS, ipc, phEvent);
 }
 
 CUresult impl_cuEventDestroy_v2(CUevent hEvent)
@@ -115,6 +169,7 @@ CUresult impl_cuEventDestroy_v2(CUevent hEvent)
 	link_event_free(cu_link(), slot);
 	queue_put(m->queue);
 	capture_mark_free(m->capture);
+	ipc_event_destroy(m->ipc);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 	return ctx ? cu_ctx_error(ctx) : CUDA_SUCCESS;
@@ -125,20 +180,39 @@ CUresult impl_cuEventDestroy(CUevent hEvent)
 	return impl_cuEventDestroy_v2(hEvent);
 }
 
-static CUresult record(struct cu_event *e, struct cu_stream *s)
+/* The command of a record; the caller holds the lock of @m. */
+static int submit_record(struct cu_event *e, struct mark *m, struct queue *q, uint64_t *ret_gen,
+			 uint64_t *ret_seq)
 {
 	struct vgpu_cmd_event_record cmd = {
 		.head = { .op = VGPU_CMD_EVENT_RECORD, .bytes = sizeof(cmd) },
 		.slot = e->slot,
 	};
+	struct vgpu_cmd_value_write write;
+	int r;
+
+	if (!m->ipc) {
+		*ret_gen = cmd.gen = link_event_next(q->ctx->dev->link->link, e->slot);
+		return queue_submit(q, &cmd.head, ret_seq);
+	}
+	*ret_gen = ipc_event_record(m->ipc, &write);
+	r = queue_submit(q, &write.head, ret_seq);
+	if (r < 0)
+		ipc_event_abandon(m->ipc, *ret_gen);
+	else
+		m->ipc_seq = *ret_gen;
+	return r;
+}
+
+static CUresult record(struct cu_event *e, struct cu_stream *s)
+{
 	struct queue *q = queue_of(s), *old = NULL;
 	struct mark *m = e->priv;
-	uint64_t seq;
+	uint64_t seq, gen;
 	int r;
 
 	pthread_mutex_lock(&m->lock);
-	cmd.gen = link_event_next(s->ctx->dev->link->link, e->slot);
-	r = queue_submit(q, &cmd.head, &seq);
+	r = submit_record(e, m, q, &gen, &seq);
 	if (!r) {
 		if (m->queue != q) {
 			queue_get(q);
@@ -148,7 +222,7 @@ static CUresult record(struct cu_event *e, struct cu_stream *s)
 		m->seq = seq;
 		capture_mark_free(m->capture);
 		m->capture = NULL;
-		atomic_store(&e->gen, cmd.gen);
+		atomic_store(&e->gen, gen);
 	}
 	pthread_mutex_unlock(&m->lock);
 	queue_put(old);
@@ -241,6 +315,28 @@ CUresult impl_cuEventQuery(CUevent hEvent)
 	return queue_result(ctx, done < 0 ? done : 0);
 }
 
+/* The last record is another process's: a stream of our own waits for it, and we for the stream. */
+static CUresult wait_elsewhere(struct cu_ctx *ctx, const struct ipc_event *ipc)
+{
+	struct vgpu_cmd_value_wait cmd;
+	uint64_t last = ipc_event_last(ipc), seq;
+	struct queue *q;
+	CUresult r;
+	int err;
+
+	if (ipc_event_done(ipc, last))
+		return CUDA_SUCCESS;
+	r = queue_create(ctx, CU_STREAM_NON_BLOCKING, 0, &q);
+	if (r != CUDA_SUCCESS)
+		return r;
+	ipc_event_wait(ipc, last, &cmd);
+	err = queue_submit(q, &cmd.head, &seq);
+	if (!err)
+		err = queue_wait(q, seq);
+	queue_close(q);
+	return cu_from_errno(err);
+}
+
 CUresult impl_cuEventSynchronize(CUevent hEvent)
 {
 	struct queue *q;
@@ -261,14 +357,18 @@ CUresult impl_cuEventSynchronize(CUevent hEvent)
 		return CUDA_ERROR_CAPTURED_EVENT;
 	m = e->priv;
 	pthread_mutex_lock(&m->lock);
-	q = m->queue;
+	q = m->ipc && ipc_event_last(m->ipc) != m->ipc_seq ? NULL : m->queue;
 	seq = m->seq;
 	if (q)
 		queue_get(q);
 	pthread_mutex_unlock(&m->lock);
 	if (q)
 		err = queue_wait(q, seq);
+	else if (m->ipc)
+		r = wait_elsewhere(ctx, m->ipc);
 	queue_put(q);
+	if (r != CUDA_SUCCESS)
+		return r;
 	pool_synced();
 	return queue_result(ctx, err);
 }
@@ -323,6 +423,17 @@ static CUresult wait_captured(struct cu_event *e, struct cu_stream *s)
 	return r;
 }
 
+static CUresult wait_ipc(const struct ipc_event *ipc, struct cu_stream *s)
+{
+	uint64_t last = ipc_event_last(ipc);
+	struct vgpu_cmd_value_wait cmd;
+
+	if (ipc_event_done(ipc, last))
+		return CUDA_SUCCESS;
+	ipc_event_wait(ipc, last, &cmd);
+	return cu_from_errno(queue_submit(queue_of(s), &cmd.head, NULL));
+}
+
 CUresult impl_cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
 {
 	struct vgpu_cmd_event_wait cmd = {
@@ -349,6 +460,8 @@ CUresult impl_cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int F
 				 : CUDA_ERROR_INVALID_VALUE;
 	if (capturing || is_captured(e))
 		return wait_captured(e, s);
+	if (((struct mark *)e->priv)->ipc)
+		return wait_ipc(((struct mark *)e->priv)->ipc, s);
 	cmd.slot = e->slot;
 	cmd.gen = atomic_load(&e->gen);
 	/* Asking costs a round trip without shared pages: then the stream finds out. */

@@ -88,7 +88,7 @@ static CUresult map(struct graph_mem *m)
 
 	if (m->mapped)
 		return CUDA_SUCCESS;
-	r = cu_from_errno(cu_vmm_bind(dev, m->va, m->size, &off));
+	r = cu_from_errno(cu_vmm_bind(dev, m->va, m->size, -1, &off));
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = let_access(m);

@@ -12,6 +12,7 @@
 #include "libcuda/impl/graph.h"
 #include "libcuda/impl/hostmem.h"
 #include "libcuda/impl/impl.h"
+#include "libcuda/impl/ipc.h"
 #include "libcuda/impl/place.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/impl/staging.h"
@@ -80,6 +81,8 @@ void cu_memory_ctx_fini(struct cu_ctx *ctx)
 			cu_hostmem_unregister(&r);
 		else if (r.kind == LINK_ARRAY)
 			cu_array_forget(r.object);
+		else if (r.kind == LINK_IPC)
+			cu_ipc_forget(r.object);
 	}
 }
 
@@ -218,6 +221,8 @@ CUresult impl_cuMemFree_v2(CUdeviceptr dptr)
 		return pool_free(dptr, NULL); /* the manual: without any wait */
 	if (r.kind == LINK_GRAPH)
 		return graph_mem_free(dptr);
+	if (r.kind == LINK_IPC)
+		return cu_ipc_close(dptr, true);
 	if (!is_allocation(&r))
 		return CUDA_ERROR_INVALID_VALUE;
 

@@ -2,15 +2,19 @@
 /*
  * mempool.c - stream-ordered allocation and memory pools, as entry points; the allocator is pool.c.
  *
- * Pools lie on devices and cannot be exported: other locations and handle types are answered
- * CUDA_ERROR_NOT_SUPPORTED.
+ * Pools lie on devices; other locations, and handles other than file descriptors, are answered
+ * CUDA_ERROR_NOT_SUPPORTED. The descriptor of a pool holds no memory: it says whose pool it is, and that its
+ * pointers may be imported (ipc.c).
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "libcuda/impl/capture.h"
 #include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
+#include "libcuda/impl/ipc.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/link/link.h"
 
@@ -75,8 +79,8 @@ CUresult impl_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)
 		r = get(pool, &p);
 	if (r != CUDA_SUCCESS)
 		return r;
-	/* The pool's memory must lie on the device. */
-	if (p->dev != d)
+	/* The pool's memory must lie on the device, and be ours to give. */
+	if (p->dev != d || p->origin)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&d->primary_lock);
 	d->current_pool = p;
@@ -118,6 +122,12 @@ CUresult impl_cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type,
 
 /* ---- life and attributes -------------------------------------------------------------------- */
 
+static CUresult can_share(struct cu_device *d)
+{
+	link_start(d->link->link);
+	return d->link->arena_fd >= 0 ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+}
+
 CUresult impl_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProps)
 {
 	static const unsigned char zeros[sizeof(poolProps->reserved)];
@@ -133,14 +143,20 @@ CUresult impl_cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *poolProp
 	if (poolProps->win32SecurityAttributes ||
 	    memcmp(poolProps->reserved, zeros, sizeof(zeros)) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (poolProps->handleTypes || poolProps->usage)
+	if ((poolProps->handleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) ||
+	    poolProps->usage)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	r = get_device(poolProps->location.id, &d);
+	/* The daemon must be able to open descriptors of ours. */
+	if (r == CUDA_SUCCESS && poolProps->handleTypes)
+		r = can_share(d);
 	if (r == CUDA_SUCCESS)
 		r = pool_create(d, false, poolProps->maxSize, &p);
-	if (r == CUDA_SUCCESS)
-		*pool = (CUmemoryPool)p;
-	return r;
+	if (r != CUDA_SUCCESS)
+		return r;
+	p->shareable = poolProps->handleTypes != 0;
+	*pool = (CUmemoryPool)p;
+	return CUDA_SUCCESS;
 }
 
 CUresult impl_cuMemPoolDestroy(CUmemoryPool pool)
@@ -317,6 +333,114 @@ CUresult impl_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool,
 	return CUDA_SUCCESS;
 }
 
+/* ---- other processes ------------------------------------------------------------------------ */
+
+CUresult impl_cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool,
+					       CUmemAllocationHandleType handleType,
+					       unsigned long long flags)
+{
+	struct ipc_place place = { 0 };
+	struct cu_pool *p;
+	CUresult r;
+	int fd;
+
+	if (!handle_out || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get(pool, &p);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!p->shareable || handleType != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+		return CUDA_ERROR_INVALID_VALUE;
+	place.device = p->dev->link->index;
+	place.id = p->id;
+	cu_ipc_seal(&place, IPC_POOL);
+	fd = memfd_create("vgpu-pool-name", MFD_CLOEXEC);
+	if (fd < 0)
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	if (write(fd, &place, sizeof(place)) != (ssize_t)sizeof(place)) {
+		close(fd);
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	}
+	*(int *)handle_out = fd;
+	return CUDA_SUCCESS;
+}
+
+static struct cu_device *device_of(uint32_t index)
+{
+	for (int i = 0; i < cu_device_count(); i++)
+		if (cu_device_get(i)->link->index == index)
+			return cu_device_get(i);
+	return NULL;
+}
+
+CUresult impl_cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle,
+						 CUmemAllocationHandleType handleType,
+						 unsigned long long flags)
+{
+	struct ipc_place *place;
+	struct cu_device *dev;
+	struct cu_pool *p;
+	CUresult r;
+
+	if (!pool_out || flags || handleType != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+		return CUDA_ERROR_INVALID_VALUE;
+	place = malloc(sizeof(*place));
+	if (!place)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (pread((int)(intptr_t)handle, place, sizeof(*place), 0) != (ssize_t)sizeof(*place) ||
+	    !cu_ipc_sealed(place, IPC_POOL)) {
+		free(place);
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+	dev = device_of(place->device);
+	r = dev ? pool_create(dev, false, 0, &p) : CUDA_ERROR_INVALID_DEVICE;
+	if (r != CUDA_SUCCESS) {
+		free(place);
+		return r;
+	}
+	p->origin = place;
+	*pool_out = (CUmemoryPool)p;
+	return CUDA_SUCCESS;
+}
+
+CUresult impl_cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdeviceptr ptr)
+{
+	struct ipc_place place;
+	CUresult r;
+
+	_Static_assert(sizeof(place) == sizeof(*shareData_out), "as large as the manual's");
+	if (!shareData_out)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = pool_place(ptr, &place);
+	if (r != CUDA_SUCCESS)
+		return r;
+	cu_ipc_seal(&place, IPC_POOLED);
+	memcpy(shareData_out, &place, sizeof(place));
+	return CUDA_SUCCESS;
+}
+
+CUresult impl_cuMemPoolImportPointer(CUdeviceptr *ptr_out, CUmemoryPool pool,
+				     CUmemPoolPtrExportData *shareData)
+{
+	struct ipc_place place;
+	struct cu_pool *p;
+	struct cu_ctx *ctx;
+	CUresult r;
+
+	if (!ptr_out || !shareData)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get(pool, &p);
+	if (r == CUDA_SUCCESS)
+		r = cu_ctx_usable(&ctx);
+	if (r != CUDA_SUCCESS)
+		return r;
+	memcpy(&place, shareData, sizeof(place));
+	if (!p->origin || !cu_ipc_sealed(&place, IPC_POOLED) || place.pid != p->origin->pid ||
+	    place.id != p->origin->id)
+		return CUDA_ERROR_INVALID_VALUE;
+	return cu_ipc_open(&place, ctx, true, ptr_out);
+}
+
 /* ---- allocation ----------------------------------------------------------------------------- */
 
 /* @s is being captured: the allocation becomes a node. */
@@ -363,6 +487,8 @@ CUresult impl_cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemo
 	if (!dptr || !bytesize)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = get(pool, &p);
+	if (r == CUDA_SUCCESS && p->origin)
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = cu_stream_get(hStream, &s);
 	return r == CUDA_SUCCESS ? alloc(p, bytesize, s, dptr) : r;
@@ -413,6 +539,10 @@ CUresult impl_cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 		return pool_free(dptr, s);
 	if (r.kind == LINK_GRAPH)
 		return graph_mem_free(dptr);
+	if (r.kind == LINK_IPC) {
+		err = cu_stream_sync(s);
+		return err == CUDA_SUCCESS ? cu_ipc_close(dptr, true) : err;
+	}
 	/* Memory of cuMemAlloc: after what is queued, by waiting for it. */
 	if (r.kind != LINK_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;

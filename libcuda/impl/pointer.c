@@ -127,6 +127,7 @@ static struct answer answer_memory(const struct subject *s, CUpointer_attribute 
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 		return u32(r->kind == LINK_MANAGED);
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+		return u32(r->kind == LINK_DEVICE && r->dev->arena_fd >= 0);
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
 	case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
 		return u32(0);

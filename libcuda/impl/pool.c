@@ -10,8 +10,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "libcuda/core/error.h"
+#include "libcuda/impl/ipc.h"
 #include "libcuda/impl/pool.h"
 #include "libcuda/impl/queue.h"
 #include "libcuda/impl/vmm.h"
@@ -24,6 +27,8 @@ struct pool_chunk {
 	struct pool_chunk *next;
 	struct cu_pool *pool;
 	uint64_t va, size, arena_off;
+	int fd;			  /* of a shareable pool: its own memfd, else -1 */
+	uint8_t *view;		  /* all of it, where this process touches it; NULL */
 	struct pool_block *first; /* by address, no gaps */
 };
 
@@ -184,31 +189,69 @@ static int split(struct cu_pool *p, struct pool_block *b, uint64_t size)
 
 /* ---- chunks --------------------------------------------------------------------------------- */
 
-static void chunk_unmap(struct link_dev *dev, uint64_t va, uint64_t size)
+static void chunk_unmap(struct pool_chunk *c)
 {
-	struct vgpu_va_free give = { .va = va, .size = size };
+	struct link_dev *dev = c->pool->dev->link;
+	struct vgpu_va_free give = { .va = c->va, .size = c->size };
 
-	cu_vmm_unbind(dev, va, size);
+	cu_vmm_unbind(dev, c->va, c->size);
 	link_call(dev, VGPU_OP_VA_FREE, &give, sizeof(give));
+	if (c->fd >= 0) {
+		munmap(c->view, c->size);
+		close(c->fd);
+	}
 }
 
-static int chunk_map(struct link_dev *dev, uint64_t size, uint64_t *ret_va, uint64_t *ret_off)
+/* A file for memory that other processes are to open. */
+static int chunk_file(struct pool_chunk *c)
 {
-	struct vgpu_va_reserve va = { .size = size };
-	struct vgpu_va_free give = { .size = size };
-	int r;
+	void *view;
+	int r = link_pages_memfd("vgpu-pool", c->size, &c->fd);
 
-	r = link_call(dev, VGPU_OP_VA_RESERVE, &va, sizeof(va));
 	if (r < 0)
 		return r;
-	r = cu_vmm_bind(dev, va.va, size, ret_off);
-	if (r < 0) {
-		give.va = va.va;
-		link_call(dev, VGPU_OP_VA_FREE, &give, sizeof(give));
-		return r;
+	view = mmap(NULL, c->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, c->fd, 0);
+	if (view == MAP_FAILED) {
+		close(c->fd);
+		c->fd = -1;
+		return -ENOMEM;
 	}
-	*ret_va = va.va;
+	madvise(view, c->size, MADV_DONTDUMP);
+	c->view = view;
 	return 0;
+}
+
+static int chunk_map(struct pool_chunk *c)
+{
+	struct link_dev *dev = c->pool->dev->link;
+	struct vgpu_va_reserve va = { .size = c->size };
+	struct vgpu_va_free give = { .size = c->size };
+	int r;
+
+	r = c->pool->shareable ? chunk_file(c) : 0;
+	if (r < 0)
+		return r;
+	r = link_call(dev, VGPU_OP_VA_RESERVE, &va, sizeof(va));
+	if (r < 0)
+		goto close_file;
+	r = cu_vmm_bind(dev, va.va, c->size, c->fd, &c->arena_off);
+	if (r < 0)
+		goto free_va;
+	c->va = va.va;
+	if (c->fd < 0 && dev->arena && c->arena_off <= dev->arena_bytes &&
+	    c->size <= dev->arena_bytes - c->arena_off)
+		c->view = dev->arena + c->arena_off;
+	return 0;
+
+free_va:
+	give.va = va.va;
+	link_call(dev, VGPU_OP_VA_FREE, &give, sizeof(give));
+close_file:
+	if (c->fd >= 0) {
+		munmap(c->view, c->size);
+		close(c->fd);
+	}
+	return r;
 }
 
 static int chunk_create(struct cu_pool *p, uint64_t size)
@@ -217,15 +260,17 @@ static int chunk_create(struct cu_pool *p, uint64_t size)
 	struct pool_block *b = calloc(1, sizeof(*b));
 	int r = -ENOMEM;
 
-	if (c && b && !(p->max_bytes && size > p->max_bytes - p->reserved))
-		r = chunk_map(p->dev->link, size, &c->va, &c->arena_off);
+	if (c && b && !(p->max_bytes && size > p->max_bytes - p->reserved)) {
+		c->pool = p;
+		c->size = size;
+		c->fd = -1;
+		r = chunk_map(c);
+	}
 	if (r < 0) {
 		free(c);
 		free(b);
 		return r;
 	}
-	c->pool = p;
-	c->size = size;
 	c->first = b;
 	c->next = p->chunks;
 	p->chunks = c;
@@ -266,7 +311,7 @@ static void release(struct cu_pool *p, uint64_t keep)
 		}
 		*at = c->next;
 		unlist_free(p, c->first);
-		chunk_unmap(p->dev->link, c->va, c->size);
+		chunk_unmap(c);
 		p->reserved -= c->size;
 		free(c->first);
 		free(c);
@@ -317,6 +362,7 @@ CUresult pool_create(struct cu_device *dev, bool is_default, size_t max_bytes,
 	p->dev = dev;
 	p->is_default = is_default;
 	p->max_bytes = max_bytes;
+	p->id = cu_next_id();
 	p->follow = p->opportunistic = p->internal = true;
 	p->access[dev->ordinal] = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
 	pthread_mutex_lock(&pools_lock);
@@ -345,6 +391,7 @@ static void reap(void)
 		}
 		*at = p->next;
 		pthread_mutex_destroy(&p->lock);
+		free(p->origin);
 		free(p);
 	}
 }
@@ -420,9 +467,8 @@ CUresult pool_alloc(struct cu_pool *p, size_t bytes, struct cu_stream *s, CUdevi
 	range.size = bytes;
 	range.object = b;
 	range.arena_off = b->chunk->arena_off + (b->va - b->chunk->va);
-	if (dev->arena && range.arena_off <= dev->arena_bytes &&
-	    size <= dev->arena_bytes - range.arena_off)
-		range.host = dev->arena + range.arena_off;
+	if (b->chunk->view)
+		range.host = b->chunk->view + (b->va - b->chunk->va);
 	r = cu_from_errno(link_map_add(&dev->link->ranges, &range));
 	if (r != CUDA_SUCCESS)
 		goto unlock;
@@ -488,6 +534,30 @@ CUresult pool_free(CUdeviceptr va, struct cu_stream *s)
 		pthread_mutex_unlock(&pools_lock);
 	}
 	return cu_from_errno(err);
+}
+
+CUresult pool_place(CUdeviceptr va, struct ipc_place *ret_place)
+{
+	struct ipc_place place = { 0 };
+	struct pool_block *b;
+	struct link_range r;
+	struct cu_pool *p;
+	CUresult err = CUDA_ERROR_INVALID_VALUE;
+
+	if (link_map_find(&cu_link()->ranges, va, &r) < 0 || r.va != va || r.kind != LINK_POOL)
+		return err;
+	b = r.object;
+	p = lock_pool_of(b);
+	if (p->shareable && cu_ipc_name(b->chunk->fd, &place) == 0) {
+		place.device = p->dev->link->index;
+		place.off = b->va - b->chunk->va;
+		place.size = r.size;
+		place.id = p->id;
+		*ret_place = place;
+		err = CUDA_SUCCESS;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return err;
 }
 
 void pool_trim(struct cu_pool *p, uint64_t keep)

@@ -19,9 +19,12 @@ struct cu_pool {
 	struct cu_head head;
 	struct cu_pool *next; /* all pools; guarded by the list's lock */
 	struct cu_device *dev;
-	bool is_default;  /* constant */
-	bool closed;	  /* destroyed by the program; guarded by lock */
-	size_t max_bytes; /* 0: as the device has; constant */
+	bool is_default;	  /* constant */
+	bool shareable;		  /* its memory can be opened by other processes; constant */
+	struct ipc_place *origin; /* of a pool of another process: what it says; constant */
+	uint64_t id;		  /* unique in the process; constant */
+	bool closed;		  /* destroyed by the program; guarded by lock */
+	size_t max_bytes;	  /* 0: as the device has; constant */
 	pthread_mutex_t lock;
 	struct pool_chunk *chunks;	      /* guarded by lock, as all below */
 	struct pool_block *free_list;	      /* of all chunks */
@@ -34,6 +37,8 @@ struct cu_pool {
 
 CUresult pool_create(struct cu_device *dev, bool is_default, size_t max_bytes,
 		     struct cu_pool **ret_pool);
+/** pool_place() - where an allocation of a shareable pool lies. INVALID_VALUE: it is none. */
+CUresult pool_place(CUdeviceptr va, struct ipc_place *ret_place);
 /** pool_destroy() - the handle goes; the memory when the last allocation does. */
 CUresult pool_destroy(struct cu_pool *p);
 

@@ -367,9 +367,11 @@ int cu_vmm_access_set(struct link_dev *dev, uint64_t va, uint64_t size, uint32_t
 	return link_call(dev, VGPU_OP_VA_ACCESS, &req, sizeof(req));
 }
 
-int cu_vmm_bind(struct link_dev *dev, uint64_t va, uint64_t size, uint64_t *ret_arena_off)
+int cu_vmm_bind(struct link_dev *dev, uint64_t va, uint64_t size, int fd, uint64_t *ret_arena_off)
 {
-	struct vgpu_phys_create phys = { .size = size, .fd = -1 };
+	struct vgpu_phys_create phys = { .size = size,
+					 .flags = fd < 0 ? 0 : VGPU_PHYS_FD,
+					 .fd = fd };
 	struct vgpu_phys_release drop = { 0 };
 	struct vgpu_va_map map = { .va = va, .size = size };
 	int r;

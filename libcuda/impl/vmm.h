@@ -32,9 +32,10 @@ static inline unsigned cu_vmm_access(uint32_t flags, uint32_t index)
 
 /**
  * cu_vmm_bind() - fresh memory of @dev at @va, inside a reservation, which it may read and write; 0 or
- * -errno. The mapping holds the memory: cu_vmm_unbind() gives it back.
+ * -errno. The mapping holds the memory: cu_vmm_unbind() gives it back. @fd: a memfd of that size that the
+ * memory is to be, or -1: a part of the arena.
  */
-int cu_vmm_bind(struct link_dev *dev, uint64_t va, uint64_t size, uint64_t *ret_arena_off);
+int cu_vmm_bind(struct link_dev *dev, uint64_t va, uint64_t size, int fd, uint64_t *ret_arena_off);
 void cu_vmm_unbind(struct link_dev *dev, uint64_t va, uint64_t size);
 /** cu_vmm_access_set() - of the device with @dev's index to whole mappings; 0 or -errno. */
 int cu_vmm_access_set(struct link_dev *dev, uint64_t va, uint64_t size, uint32_t prot);

@@ -83,6 +83,7 @@ static int open_node(struct link *l, const char *dir, uint32_t node, struct link
 	}
 	d->link = l;
 	d->node = node;
+	d->arena_fd = -1;
 	d->fd = link_fd_up(fd);
 	pthread_mutex_init(&d->bulk_lock, NULL);
 
@@ -205,6 +206,9 @@ void link_abandon(struct link *l)
 	for (uint32_t i = 0; i < l->dev_count; i++) {
 		close(l->dev[i]->fd);
 		l->dev[i]->fd = -1;
+		if (l->dev[i]->arena_fd >= 0)
+			close(l->dev[i]->arena_fd);
+		l->dev[i]->arena_fd = -1;
 	}
 	if (l->host_fd >= 0)
 		close(l->host_fd);

@@ -39,6 +39,7 @@ struct link_dev {
 	struct vgpu_device_attrs attrs;
 	uint8_t *arena; /* client's view of the device's memory; NULL without shared pages */
 	uint64_t arena_bytes;
+	int arena_fd;		   /* its file, -1 */
 	pthread_mutex_t bulk_lock; /* link_read/link_write: the place belongs to the open file */
 };
 
@@ -53,6 +54,7 @@ enum link_kind {
 	LINK_GLOBAL,	 /* a module's variable inside its image's memory */
 	LINK_POOL,	 /* cuMemAllocAsync: a piece of a memory pool */
 	LINK_GRAPH,	 /* an allocation node's: there from its graph's first launch on */
+	LINK_IPC,	 /* of another process, opened by cuIpcOpenMemHandle or from its pool */
 	LINK_ARRAY,	 /* texels of a CUDA array: no address of the program's */
 };
 

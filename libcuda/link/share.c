@@ -97,7 +97,8 @@ void link_share_pages(struct link *l)
 		struct link_dev *d = l->dev[i];
 		uint64_t bytes = (d->info.mem_total + TWO_MIB - 1) & ~(TWO_MIB - 1);
 
-		if (!bytes || share_one(d, "vgpu-device", VGPU_SHARE_DEVICE, bytes, &map, NULL) < 0)
+		if (!bytes ||
+		    share_one(d, "vgpu-device", VGPU_SHARE_DEVICE, bytes, &map, &d->arena_fd) < 0)
 			continue;
 		d->arena = map;
 		d->arena_bytes = bytes;
@@ -106,9 +107,12 @@ void link_share_pages(struct link *l)
 
 void link_unshare_pages(struct link *l)
 {
-	for (uint32_t i = 0; i < l->dev_count; i++)
+	for (uint32_t i = 0; i < l->dev_count; i++) {
 		if (l->dev[i]->arena)
 			munmap(l->dev[i]->arena, l->dev[i]->arena_bytes);
+		if (l->dev[i]->arena_fd >= 0)
+			close(l->dev[i]->arena_fd);
+	}
 	if (l->host_fd >= 0)
 		close(l->host_fd);
 	if (l->control)

@@ -356,7 +356,7 @@ TEST_F(MemPool, Refusals)
 	bad.allocType = CU_MEM_ALLOCATION_TYPE_INVALID;
 	CU_IS(cuMemPoolCreate(&p, &bad), CUDA_ERROR_INVALID_VALUE);
 	bad = props;
-	bad.handleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+	bad.handleTypes = CU_MEM_HANDLE_TYPE_FABRIC;
 	CU_IS(cuMemPoolCreate(&p, &bad), CUDA_ERROR_NOT_SUPPORTED);
 	bad = props;
 	bad.location.id = 99;

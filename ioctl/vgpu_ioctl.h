@@ -612,6 +612,9 @@ struct vgpu_host_unregister {
  * The blob holds PTX text, a fat binary container (magic 0xBA55ED50), several of them to be linked
  * (vgpu_bundle.h) or a cubin. A refusal of the image is not an errno: the call succeeds with result
  * set.
+ *
+ * With managed_of the module's .managed variables are those of that module, with the values they
+ * have now: one image in several contexts has them once. EINVAL: not the same variables.
  */
 struct vgpu_module_load {
 	uint32_t ctx;	     /**< in */
@@ -623,6 +626,8 @@ struct vgpu_module_load {
 	uint32_t ptx_target; /**< out: cc of the .target picked, major * 10 + minor */
 	uint32_t pad;	     /**< MBZ */
 	char log[4096];	     /**< out: "line:column: message" lines */
+	uint32_t managed_of; /**< in: module of any context, 0 for variables of its own */
+	uint32_t pad2;	     /**< MBZ */
 };
 
 /** struct vgpu_module_unload - VGPU_OP_MODULE_UNLOAD */

@@ -126,9 +126,11 @@ struct backend_ops {
 				struct backend_image_info *ret_info, struct backend_log *log);
 	/*
 	 * Give it memory: [global_va, +global_bytes), [managed_va, +managed_bytes), zero-filled and
-	 * writable through these addresses in this process. Writes the initialisers.
+	 * writable through these addresses in this process. Writes the initialisers, those of
+	 * managed variables only if these are new.
 	 */
-	int (*module_bind)(struct backend_module *m, uint64_t global_va, uint64_t managed_va);
+	int (*module_bind)(struct backend_module *m, uint64_t global_va, uint64_t managed_va,
+			   bool managed_new);
 	void (*module_unload)(struct backend_module *m);
 	int (*module_global)(struct backend_module *m, uint32_t index,
 			     struct backend_global *ret_global);

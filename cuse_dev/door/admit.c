@@ -36,6 +36,7 @@
 	F(PHYS_RELEASE, phys_release, pad, 0)                                                      \
 	F(VA_MAP, va_map, pad, 0)                                                                  \
 	F(MODULE_LOAD, module_load, pad, 0)                                                        \
+	F(MODULE_LOAD, module_load, pad2, 0)                                                       \
 	F(MODULE_LOAD, module_load, flags, VGPU_MODULE_LENIENT_CC)                                 \
 	F(MODULE_UNLOAD, module_unload, pad, 0)                                                    \
 	F(MODULE_INFO, module_info, pad, 0)                                                        \

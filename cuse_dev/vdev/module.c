@@ -9,21 +9,62 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Memory for managed variables of its own, unless it was given another module's. */
+static int take_managed(struct vdev *v, struct vdev_module *m)
+{
+	if (m->managed || !m->info.managed_bytes)
+		return 0;
+	m->managed = calloc(1, sizeof(*m->managed));
+	if (!m->managed)
+		return -ENOMEM;
+	m->managed->refs = 1;
+	return mem_alloc_zeroed(v->mem, &m->managed->owner, m->ctx->device, VGPU_MEM_MANAGED,
+				m->info.managed_bytes, &m->managed->va, &m->managed->off);
+}
+
+static void put_managed(struct vdev *v, struct vdev_managed *g)
+{
+	if (!g || --g->refs)
+		return;
+	if (g->va)
+		mem_free(v->mem, g->va);
+	free(g);
+}
+
 /* Memory for the variables; module_free() gives it back, also half of it. */
 static int bind(struct vdev *v, struct vdev_module *m)
 {
 	struct mem_owner *owner = queue_ctx_owner(m->ctx->queue_ctx);
+	bool managed_new = !m->managed;
 	int r = 0;
 
 	if (m->info.global_bytes)
 		r = mem_alloc_zeroed(v->mem, owner, m->ctx->device, VGPU_MEM_DEVICE,
 				     m->info.global_bytes, &m->global_va, &m->global_off);
-	if (r == 0 && m->info.managed_bytes)
-		r = mem_alloc_zeroed(v->mem, owner, m->ctx->device, VGPU_MEM_MANAGED,
-				     m->info.managed_bytes, &m->managed_va, &m->managed_off);
 	if (r == 0)
-		r = v->ops->module_bind(m->image, m->global_va, m->managed_va);
+		r = take_managed(v, m);
+	if (r == 0)
+		r = v->ops->module_bind(m->image, m->global_va, m->managed ? m->managed->va : 0,
+					managed_new);
 	return r;
+}
+
+/* Whether the managed variables of @m lie where those of @of do, all of them. */
+static bool same_managed(const struct vdev *v, const struct vdev_module *m,
+			 const struct vdev_module *of)
+{
+	struct backend_global a, b;
+
+	if (m->info.managed_bytes != of->info.managed_bytes)
+		return false;
+	for (uint32_t i = 0; i < m->info.globals; i++) {
+		if (v->ops->module_global(m->image, i, &a) < 0)
+			return false;
+		if (a.managed && (v->ops->module_find_global(of->image, a.name, &b) < 0 ||
+				  !b.managed || a.offset != b.offset || a.size != b.size))
+			return false;
+	}
+	return true;
 }
 
 static void load(struct vdev_job *j)
@@ -33,7 +74,12 @@ static void load(struct vdev_job *j)
 
 	j->result = v->ops->module_load(j->backend, j->blob->data, j->blob->size, j->lenient,
 					&m->image, &m->info, &j->log);
-	if (!j->result)
+	if (j->result)
+		return;
+	/* Of another size: load_end() says so, and nothing must be written there. */
+	if (m->managed && j->managed_bytes != m->info.managed_bytes)
+		j->status = -EINVAL;
+	else
 		j->status = bind(v, m);
 }
 
@@ -41,13 +87,19 @@ static int load_begin(struct vdev *v, const struct vgpu_module_load *req, struct
 {
 	struct vdev_ctx *c = idtab_get(&v->ctxs, req->ctx);
 	struct vdev_blob *b = idtab_get(&v->blobs, req->blob);
+	struct vdev_module *of = NULL;
 	struct vdev_job *j;
 	int r;
 
 	if (!c || !b)
 		return -EBADF;
-	if (req->flags & ~VGPU_MODULE_LENIENT_CC || req->pad)
+	if (req->flags & ~VGPU_MODULE_LENIENT_CC || req->pad || req->pad2)
 		return -EINVAL;
+	if (req->managed_of) {
+		of = idtab_get(&v->modules, req->managed_of);
+		if (!of)
+			return -EBADF;
+	}
 	if (v->modules.used >= LIMIT_MODULES)
 		return -ENOMEM;
 	r = vdev_job_create(v, c, load, &j);
@@ -59,6 +111,11 @@ static int load_begin(struct vdev *v, const struct vgpu_module_load *req, struct
 		return -ENOMEM;
 	}
 	j->module->ctx = c;
+	if (of && of->managed) {
+		j->module->managed = of->managed;
+		j->managed_bytes = of->info.managed_bytes;
+		of->managed->refs++;
+	}
 	j->backend = v->device[c->device].handle;
 	j->lenient = req->flags & VGPU_MODULE_LENIENT_CC;
 	j->blob = b;
@@ -71,7 +128,7 @@ int vdev_module_load(struct vdev *v, struct vgpu_module_load *req, struct vdev_j
 {
 	struct vdev_job *j = *job;
 	struct vdev_ctx *c;
-	struct vdev_module *m;
+	struct vdev_module *m, *of;
 	int r;
 
 	if (!j)
@@ -89,6 +146,13 @@ int vdev_module_load(struct vdev *v, struct vgpu_module_load *req, struct vdev_j
 		return j->status;
 	if (idtab_get(&v->ctxs, req->ctx) != c)
 		return -EBADF; /* closed meanwhile */
+	if (req->managed_of) {
+		of = idtab_get(&v->modules, req->managed_of);
+		if (!of)
+			return -EBADF; /* the same */
+		if (of->managed && !same_managed(v, m, of))
+			return -EINVAL;
+	}
 	r = idtab_add(&v->modules, m, &m->id);
 	if (r < 0)
 		return r == -ENOSPC ? -ENOMEM : r;
@@ -136,8 +200,7 @@ void vdev_module_free(struct vdev *v, struct vdev_module *m)
 		v->ops->module_unload(m->image);
 	if (m->global_va)
 		mem_free(v->mem, m->global_va);
-	if (m->managed_va)
-		mem_free(v->mem, m->managed_va);
+	put_managed(v, m->managed);
 	free(m);
 }
 
@@ -200,8 +263,10 @@ int vdev_global_get(struct vdev *v, struct vgpu_global_get *req)
 		memset(req->name, 0, sizeof(req->name));
 		snprintf(req->name, sizeof(req->name), "%s", g.name);
 	}
-	req->va = (g.managed ? m->managed_va : m->global_va) + g.offset;
-	req->arena_off = (g.managed ? m->managed_off : m->global_off) + g.offset;
+	if (g.managed && !m->managed)
+		return -EIO;
+	req->va = (g.managed ? m->managed->va : m->global_va) + g.offset;
+	req->arena_off = (g.managed ? m->managed->off : m->global_off) + g.offset;
 	req->size = g.size;
 	req->managed = g.managed;
 	req->kind = g.opaque ? 1u + g.opaque : g.constant;

@@ -34,6 +34,13 @@ struct vdev_func {
 	uint32_t id;
 };
 
+/* Memory of an image's managed variables; lives as long as a module of that image. */
+struct vdev_managed {
+	uint32_t refs;
+	struct mem_owner owner; /* no context's: it may outlive the first */
+	uint64_t va, off;	/* va 0: none yet */
+};
+
 struct vdev_module {
 	struct vdev_module *prev, *next; /* of its context, or among the zombies */
 	struct vdev_ctx *ctx;
@@ -41,7 +48,8 @@ struct vdev_module {
 	uint64_t ticket;
 	struct backend_module *image;
 	struct backend_image_info info;
-	uint64_t global_va, global_off, managed_va, managed_off; /* 0: none */
+	uint64_t global_va, global_off; /* 0: none */
+	struct vdev_managed *managed;	/* NULL: none */
 	struct avl_tree funcs;
 };
 
@@ -67,8 +75,9 @@ struct vdev_job {
 	struct vdev_module *module;
 	void *backend;
 	bool lenient;
-	int status;	 /* 0 or -errno */
-	uint32_t result; /* CUresult */
+	uint64_t managed_bytes; /* of the module whose managed variables it gets */
+	int status;		/* 0 or -errno */
+	uint32_t result;	/* CUresult */
 	struct backend_log log;
 	/* FUNC_... */
 	struct queue_kernel *kernel;

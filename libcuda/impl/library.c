@@ -47,8 +47,8 @@ struct cu_library {
 	pthread_mutex_t lock;
 	struct library_module *modules; /* guarded by lock */
 	/*
-	 * Managed variables lie in the module of one context; once an address was handed out the
-	 * library cannot be loaded into another, where it would have other variables.
+	 * Managed variables are the same in all contexts. Who asks for them without one gets those
+	 * of this context.
 	 */
 	struct cu_ctx *home;	   /* guarded by lock */
 	uint64_t home_id;	   /* guarded by lock; home->id, stale after a reset */
@@ -70,15 +70,11 @@ static CUresult module_in_locked(struct cu_library *lib, struct cu_ctx *ctx,
 			return CUDA_SUCCESS;
 		}
 	}
-	if (lib->home && lib->home->id == lib->home_id && lib->home != ctx) {
-		cu_log(CU_LOG_ERROR,
-		       "managed variables of a library in a second context: not built");
-		return CUDA_ERROR_NOT_SUPPORTED;
-	}
 	lm = calloc(1, sizeof(*lm));
 	if (!lm)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = module_load(ctx, &lib->image, lib->lenient, jit, lib, &lm->module);
+	r = module_load(ctx, &lib->image, lib->lenient, jit, lib,
+			lib->modules ? lib->modules->module : NULL, &lm->module);
 	if (r != CUDA_SUCCESS) {
 		free(lm);
 		return r;
@@ -111,8 +107,20 @@ void library_forget(struct cu_library *lib, struct cu_module *m)
 			break;
 		}
 	}
+	if (found && lib->modules)
+		module_bequeath(m, lib->modules->module);
 	pthread_mutex_unlock(&lib->lock);
 	free(found);
+}
+
+void library_lock(struct cu_library *lib)
+{
+	pthread_mutex_lock(&lib->lock);
+}
+
+void library_unlock(struct cu_library *lib)
+{
+	pthread_mutex_unlock(&lib->lock);
 }
 
 /*

@@ -196,7 +196,7 @@ static CUresult check(struct cu_linker *s, const void *bundle, size_t bytes)
 		jit.error = unread;
 		jit.error_size = sizeof(unread);
 	}
-	r = module_load(s->ctx, &image, cu_caller_is_library(s->ctx->dev), &jit, NULL, &m);
+	r = module_load(s->ctx, &image, cu_caller_is_library(s->ctx->dev), &jit, NULL, NULL, &m);
 	if (r == CUDA_SUCCESS)
 		module_destroy(m, true);
 	return r;

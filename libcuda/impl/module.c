@@ -71,10 +71,11 @@ static CUresult check_bodies(struct cu_ctx *ctx, struct vgpu_module_load *load)
 
 CUresult module_load(struct cu_ctx *ctx, const struct image *image, bool lenient,
 		     const struct jit_options *jit, struct cu_library *library,
-		     struct cu_module **ret_module)
+		     const struct cu_module *same, struct cu_module **ret_module)
 {
 	struct vgpu_module_load req = { .ctx = ctx->ctx,
-					.flags = lenient ? VGPU_MODULE_LENIENT_CC : 0 };
+					.flags = lenient ? VGPU_MODULE_LENIENT_CC : 0,
+					.managed_of = same ? same->module : 0 };
 	struct vgpu_module_unload undo;
 	struct cu_module *m;
 	CUresult r;
@@ -110,6 +111,25 @@ unload:
 	if (req.module)
 		link_call(ctx->dev->link, VGPU_OP_MODULE_UNLOAD, &undo, sizeof(undo));
 	return r;
+}
+
+void module_bequeath(struct cu_module *from, struct cu_module *to)
+{
+	struct cu_ctx *ctx = to->ctx;
+	struct module_global *g, **p = &from->globals;
+
+	pthread_mutex_lock(&to->lock);
+	while ((g = *p)) {
+		if (!g->map_size) {
+			p = &g->next;
+			continue;
+		}
+		*p = g->next;
+		link_map_set_owner(&ctx->dev->link->link->ranges, g->va, ctx->dev->link, ctx);
+		g->next = to->globals;
+		to->globals = g;
+	}
+	pthread_mutex_unlock(&to->lock);
 }
 
 static void drop_globals(struct cu_module *m)
@@ -323,7 +343,8 @@ uint64_t cu_module_each_func(CUmodule handle, void (*fn)(void *user, CUfunction 
 
 /*
  * List the variable's address, so that copies and pointer queries know it. A managed one also gets
- * its pages at the same address in this process. Called with m->lock held.
+ * its pages at the same address in this process, once for all modules of a library. Called with
+ * m->lock held, and the library's.
  */
 static CUresult list_global(struct cu_module *m, const struct vgpu_global_get *got)
 {
@@ -339,12 +360,16 @@ static CUresult list_global(struct cu_module *m, const struct vgpu_global_get *g
 		.worker_visible = true,
 	};
 	struct module_global *g;
+	struct link_range there;
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), head;
 	int r;
 
 	for (g = m->globals; g; g = g->next)
 		if (g->va == got->va)
 			return CUDA_SUCCESS;
+	if (got->managed && m->library && !link_map_find(&l->ranges, got->va, &there) &&
+	    there.va == got->va)
+		return CUDA_SUCCESS; /* another module of the library has listed it */
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -393,9 +418,13 @@ CUresult module_global(struct cu_module *m, const char *name, bool managed, CUde
 	if (managed && !req.managed)
 		return CUDA_ERROR_NOT_FOUND;
 	if (req.size) {
+		if (m->library)
+			library_lock(m->library);
 		pthread_mutex_lock(&m->lock);
 		res = list_global(m, &req);
 		pthread_mutex_unlock(&m->lock);
+		if (m->library)
+			library_unlock(m->library);
 	}
 	if (res != CUDA_SUCCESS)
 		return res;
@@ -430,7 +459,7 @@ CUresult impl_cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned i
 		jit_finish(&jit, r, "");
 		return r;
 	}
-	r = module_load(ctx, &img, cu_caller_is_library(ctx->dev), &jit, NULL, &m);
+	r = module_load(ctx, &img, cu_caller_is_library(ctx->dev), &jit, NULL, NULL, &m);
 	free(img.made);
 	if (r == CUDA_SUCCESS)
 		*module = (CUmodule)m;

@@ -76,10 +76,15 @@ struct cu_func {
 
 /* ---- module.c ------------------------------------------------------------------------------- */
 
-/** module_load() - @jit may be NULL. */
+/**
+ * module_load() - @jit may be NULL. @same: a module of this image, whose managed variables it is to
+ * have, or NULL.
+ */
 CUresult module_load(struct cu_ctx *ctx, const struct image *image, bool lenient,
 		     const struct jit_options *jit, struct cu_library *library,
-		     struct cu_module **ret_module);
+		     const struct cu_module *same, struct cu_module **ret_module);
+/** module_bequeath() - @to goes on with the managed variables of @from; the library is locked. */
+void module_bequeath(struct cu_module *from, struct cu_module *to);
 /** module_destroy() - @in_worker: also there. */
 void module_destroy(struct cu_module *m, bool in_worker);
 /** module_get() - check a CUmodule, and that its context can be used. */
@@ -98,8 +103,11 @@ uint64_t cu_module_each_func(CUmodule handle, void (*fn)(void *user, CUfunction 
 
 /* ---- library.c ------------------------------------------------------------------------------ */
 
-/** library_forget() - module @m of @lib is going. */
+/** library_forget() - module @m of @lib is going; another one gets its managed variables. */
 void library_forget(struct cu_library *lib, struct cu_module *m);
+/** library_lock() - guards, beside the library, which of its modules lists a managed variable. */
+void library_lock(struct cu_library *lib);
+void library_unlock(struct cu_library *lib);
 /** kernel_func() - the function behind a kernel in @ctx; loads its library there if needed. */
 CUresult kernel_func(struct cu_kernel *k, struct cu_ctx *ctx, struct cu_func **ret_func);
 

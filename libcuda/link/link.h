@@ -215,6 +215,8 @@ int link_map_remove(struct link_table *m, uint64_t va, struct link_range *ret_ra
 int link_map_set_flags(struct link_table *m, uint64_t va, uint32_t flags);
 /** link_map_set_host() - where the client touches the range that starts at @va. */
 int link_map_set_host(struct link_table *m, uint64_t va, void *host);
+/** link_map_set_owner() - to whom the range that starts at @va belongs from now on. */
+int link_map_set_owner(struct link_table *m, uint64_t va, struct link_dev *dev, void *ctx);
 
 /** link_in_window() - is this an address that could be the device's? */
 bool link_in_window(const struct link *l, uint64_t va);

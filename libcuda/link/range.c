@@ -233,3 +233,17 @@ int link_map_set_host(struct link_table *m, uint64_t va, void *host)
 	pthread_rwlock_unlock(&m->lock);
 	return n ? 0 : -ENOENT;
 }
+
+int link_map_set_owner(struct link_table *m, uint64_t va, struct link_dev *dev, void *ctx)
+{
+	struct link_node *n;
+
+	pthread_rwlock_wrlock(&m->lock);
+	n = exact(m, va);
+	if (n) {
+		n->r.dev = dev;
+		n->r.ctx = ctx;
+	}
+	pthread_rwlock_unlock(&m->lock);
+	return n ? 0 : -ENOENT;
+}

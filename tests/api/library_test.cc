@@ -169,6 +169,60 @@ TEST_F(Library, ManagedVariablesAreSeenByTheHost)
 	CU_OK(cuLibraryUnload(lib));
 }
 
+/* One set of variables for all contexts, which stays when the first of them goes. */
+TEST_F(Library, ManagedVariablesAreTheSameInEveryContext)
+{
+	const char *text = ".version 7.0\n.target sm_75\n.address_size 64\n"
+			   ".visible .global .attribute(.managed) .align 4 .u32 shared = 41;\n"
+			   ".visible .global .align 4 .u32 own = 1;\n"
+			   ".visible .entry add()\n{\n\t.reg .u32 %r<3>;\n"
+			   "\tld.global.u32 %r0, [shared];\n\tadd.u32 %r1, %r0, 1;\n"
+			   "\tst.global.u32 [shared], %r1;\n"
+			   "\tatom.global.add.u32 %r2, [own], 1;\n\tret;\n}\n";
+	CUdeviceptr p, again, own[2];
+	CUcontext other[2];
+	CUmodule module;
+	CUlibrary lib;
+	CUkernel k;
+	uint32_t value;
+
+	if (!shared_pages())
+		GTEST_SKIP() << "managed memory needs shared pages";
+	CU_OK(cuCtxSetCurrent(nullptr));
+	for (CUcontext &c : other)
+		CU_OK(cuCtxCreate_v4(&c, nullptr, 0, 0)); /* the second is current */
+	lib = load(text);
+	CU_OK(cuCtxSetCurrent(other[0]));
+	CU_OK(cuLibraryGetManaged(&p, nullptr, lib, "shared"));
+	CU_OK(cuLibraryGetKernel(&k, lib, "add"));
+	volatile uint32_t *host = reinterpret_cast<volatile uint32_t *>(p);
+	for (unsigned i = 0; i < 4; i++) {
+		CU_OK(cuCtxSetCurrent(other[i % 2]));
+		CU_OK(cuLaunchKernel(reinterpret_cast<CUfunction>(k), 1, 1, 1, 1, 1, 1, 0, nullptr,
+				     nullptr, nullptr));
+		CU_OK(cuCtxSynchronize());
+		EXPECT_EQ(*host, 42 + i);
+		CU_OK(cuLibraryGetGlobal(&own[i % 2], nullptr, lib, "own"));
+	}
+	EXPECT_NE(own[0], own[1]);
+	CU_OK(cuMemcpyDtoH_v2(&value, own[1], 4));
+	EXPECT_EQ(value, 3u);
+	CU_OK(cuLibraryGetModule(&module, lib));
+	CU_OK(cuModuleGetGlobal_v2(&again, nullptr, module, "shared"));
+	EXPECT_EQ(again, p);
+
+	CU_OK(cuCtxDestroy_v2(other[0]));
+	*host = 7;
+	CU_OK(cuLaunchKernel(reinterpret_cast<CUfunction>(k), 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr,
+			     nullptr));
+	CU_OK(cuMemcpyDtoH_v2(&value, p, 4));
+	EXPECT_EQ(value, 8u);
+	CU_OK(cuLibraryUnload(lib));
+	CU_IS(cuMemcpyDtoH_v2(&value, p, 4), CUDA_ERROR_INVALID_VALUE);
+	CU_OK(cuCtxDestroy_v2(other[1]));
+	CU_OK(cuCtxSetCurrent(ctx));
+}
+
 TEST_F(Library, BadArguments)
 {
 	CUlibraryOption opt[] = { CU_LIBRARY_NUM_OPTIONS };

@@ -212,6 +212,7 @@ static const Word words[] = {
 	WORD(PHYS_RELEASE, phys_release, pad, 1),
 	WORD(VA_MAP, va_map, pad, 1),
 	WORD(MODULE_LOAD, module_load, pad, 1),
+	WORD(MODULE_LOAD, module_load, pad2, 1),
 	WORD(MODULE_LOAD, module_load, flags, 1u << 1),
 	WORD(MODULE_UNLOAD, module_unload, pad, 1),
 	WORD(MODULE_INFO, module_info, pad, 1),

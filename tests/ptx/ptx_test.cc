@@ -195,7 +195,7 @@ public:
 			result = 500;
 			return;
 		}
-		result = ptx_module_init_data(m, &place, &err);
+		result = ptx_module_init_data(m, &place, true, &err);
 		if (!result)
 			result = ptx_unit_create(m, f, &place, &unit, &info, &err);
 		if (!result && ir_verify(unit, err.text, sizeof(err.text)) < 0)
@@ -367,7 +367,7 @@ private:
 		char err[256] = "", text[65536];
 		uint32_t r;
 
-		ASSERT_EQ(0u, ptx_module_init_data(m.m, &place, &perr));
+		ASSERT_EQ(0u, ptx_module_init_data(m.m, &place, true, &perr));
 		ASSERT_EQ(0, interp_prepare_with(m.unit, table, &code, err, sizeof(err))) << err;
 		memcpy(l.grid, c.grid, sizeof(l.grid));
 		memcpy(l.block, c.block, sizeof(l.block));

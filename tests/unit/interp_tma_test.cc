@@ -97,7 +97,7 @@ public:
 		EXPECT_EQ(0u, backend_soft.module_load(backend, text.data(), text.size(), true, &m,
 						       &info, &log))
 			<< log.text;
-		EXPECT_EQ(0, backend_soft.module_bind(m, WINDOW, WINDOW));
+		EXPECT_EQ(0, backend_soft.module_bind(m, WINDOW, WINDOW, true));
 		EXPECT_EQ(0, backend_soft.func_by_name(m, "k", &f));
 		EXPECT_EQ(0u, backend_soft.func_info(f, &fi, &log)) << log.text << text;
 	}

@@ -59,7 +59,7 @@ TEST(PtxModule, InitialisersReachMemory)
 	struct ptx_error err;
 
 	ASSERT_EQ(0u, m.code) << m.err.text;
-	ASSERT_EQ(0u, ptx_module_init_data(m.m, &place, &err)) << err.text;
+	ASSERT_EQ(0u, ptx_module_init_data(m.m, &place, true, &err)) << err.text;
 	auto mem_at = [&](const char *n) { return (char *)mem + var(m, n)->offset; };
 	auto x = (const int32_t *)mem_at("x");
 

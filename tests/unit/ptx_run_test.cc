@@ -57,7 +57,7 @@ struct Launched {
 						  &info, &log);
 		if (loaded)
 			return;
-		EXPECT_EQ(0, backend_soft.module_bind(m, WINDOW + 65536, WINDOW + 131072));
+		EXPECT_EQ(0, backend_soft.module_bind(m, WINDOW + 65536, WINDOW + 131072, true));
 		EXPECT_EQ(0, backend_soft.func_by_name(m, "k", &f));
 		if (!f)
 			return;

@@ -138,6 +138,46 @@ TEST(Worker, RefusedImageIsAResultWithALog)
 	EXPECT_EQ(-EBADF, f.call(VGPU_OP_MODULE_LOAD, &l));
 }
 
+/* A module may have the managed variables of another, in another context, and outlives it. */
+TEST(Worker, ManagedVariablesOfAnotherModule)
+{
+	Front f(false);
+	uint32_t ctx[2] = { f.ctx(), f.ctx() }, first = f.module(ctx[0]);
+	struct vgpu_module_unload u = {};
+	struct vgpu_blob_create b = {};
+	struct vgpu_module_load l = {};
+	struct vgpu_global_get a = {}, c = {};
+
+	a.module = first;
+	a.index = VGPU_BY_NAME;
+	strcpy(a.name, "managed");
+	ASSERT_EQ(0, f.call(VGPU_OP_GLOBAL_GET, &a));
+	b.size = 4;
+	b.fd = -1;
+	ASSERT_EQ(0, f.call(VGPU_OP_BLOB_CREATE, &b));
+	ASSERT_EQ(4, f.bulk(true, VGPU_BLOB_OFFSET(b.slot), "FAKE", 4));
+	l.ctx = ctx[1];
+	l.blob = b.blob;
+	l.managed_of = first + 1;
+	EXPECT_EQ(-EBADF, f.call(VGPU_OP_MODULE_LOAD, &l));
+	l.managed_of = first;
+	ASSERT_EQ(0, f.call(VGPU_OP_MODULE_LOAD, &l));
+	u.module = first;
+	EXPECT_EQ(0, f.call(VGPU_OP_MODULE_UNLOAD, &u));
+	c.module = l.module;
+	c.index = VGPU_BY_NAME;
+	strcpy(c.name, "managed");
+	ASSERT_EQ(0, f.call(VGPU_OP_GLOBAL_GET, &c));
+	EXPECT_EQ(a.va, c.va);
+	EXPECT_EQ(a.arena_off, c.arena_off);
+	strcpy(c.name, "device");
+	strcpy(a.name, "device");
+	ASSERT_EQ(0, f.call(VGPU_OP_GLOBAL_GET, &c));
+	EXPECT_EQ(-EBADF, f.call(VGPU_OP_GLOBAL_GET, &a));
+	u.module = l.module;
+	EXPECT_EQ(0, f.call(VGPU_OP_MODULE_UNLOAD, &u));
+}
+
 TEST(Worker, ModulesFunctionsGlobals)
 {
 	Front f(false);

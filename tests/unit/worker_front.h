@@ -95,12 +95,13 @@ inline uint32_t module_load(void *, const void *image, size_t bytes, bool, backe
 	modules++;
 	return 0;
 }
-inline int module_bind(backend_module *m, uint64_t g, uint64_t managed)
+inline int module_bind(backend_module *m, uint64_t g, uint64_t managed, bool managed_new)
 {
 	m->global_va = g;
 	m->managed_va = managed;
 	*(uint32_t *)g = 1234;
-	*(uint32_t *)managed = 5678;
+	if (managed_new)
+		*(uint32_t *)managed = 5678;
 	return 0;
 }
 inline void module_unload(backend_module *m)

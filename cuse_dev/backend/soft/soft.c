@@ -208,7 +208,8 @@ unload:
 	return r;
 }
 
-static int soft_module_bind(struct backend_module *m, uint64_t global_va, uint64_t managed_va)
+static int soft_module_bind(struct backend_module *m, uint64_t global_va, uint64_t managed_va,
+			    bool managed_new)
 {
 	struct ptx_error err;
 	uint32_t r;
@@ -217,7 +218,7 @@ static int soft_module_bind(struct backend_module *m, uint64_t global_va, uint64
 		return -EALREADY;
 	m->place.global_va = global_va;
 	m->place.managed_va = managed_va;
-	r = ptx_module_init_data(m->ptx, &m->place, &err);
+	r = ptx_module_init_data(m->ptx, &m->place, managed_new, &err);
 	if (r)
 		return r == R_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
 	m->bound = true;

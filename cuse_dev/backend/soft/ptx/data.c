@@ -32,14 +32,14 @@ static bool reloc_value(const struct ptx_module *m, const struct ptx_place *plac
 }
 
 uint32_t ptx_module_init_data(const struct ptx_module *m, const struct ptx_place *place,
-			      struct ptx_error *err)
+			      bool managed_new, struct ptx_error *err)
 {
 	memset(err, 0, sizeof(*err));
 	for (size_t i = 0; i < m->nvars; i++) {
 		const struct ptx_var *v = m->vars[i];
 		unsigned char *to;
 
-		if (!v->data)
+		if (!v->data || (v->managed && !managed_new))
 			continue;
 		to = (unsigned char *)(uintptr_t)ptx_var_address(v, place);
 		memcpy(to, v->data, v->data_bytes);

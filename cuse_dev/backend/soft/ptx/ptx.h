@@ -24,9 +24,12 @@ struct ptx_place {
 	uint64_t global_va, managed_va;
 };
 
-/** ptx_module_init_data() - write every initialiser through its address. 0 or a CUresult in err. */
+/**
+ * ptx_module_init_data() - write every initialiser through its address, those of managed variables
+ * only if @managed_new. 0 or a CUresult in err.
+ */
 uint32_t ptx_module_init_data(const struct ptx_module *m, const struct ptx_place *place,
-			      struct ptx_error *err);
+			      bool managed_new, struct ptx_error *err);
 uint64_t ptx_var_address(const struct ptx_var *v, const struct ptx_place *place);
 
 /** struct ptx_unit_info - what a kernel's attributes need beside the unit */

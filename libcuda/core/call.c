@@ -11,6 +11,7 @@
 
 #include "libcuda/core/call.h"
 #include "libcuda/core/error.h"
+#include "libcuda/core/logs.h"
 #include "libcuda/link/link.h"
 
 static pthread_once_t trace_once = PTHREAD_ONCE_INIT;
@@ -78,6 +79,19 @@ static void tell_unsupported(const struct cu_call *call, _Atomic bool *said)
 		       cu_error_name(CUDA_ERROR_NOT_SUPPORTED));
 }
 
+/* Answers that programs ask for are no errors. */
+static void log_error(const struct cu_call *call, CUresult r)
+{
+	char text[160];
+
+	if (r == CUDA_SUCCESS || r == CUDA_ERROR_NOT_READY || r == CUDA_ERROR_NOT_FOUND ||
+	    r == CUDA_ERROR_DEINITIALIZED || call->outer)
+		return;
+	snprintf(text, sizeof(text), "Returning %d (%s) from %s", (int)r,
+		 cu_error_name(r) ? cu_error_name(r) : "?", call->symbol);
+	cu_logs_add(CU_LOG_LEVEL_ERROR, text);
+}
+
 CUresult cu_leave(struct cu_call *call, CUresult r, _Atomic bool *said)
 {
 	struct cu_thread *t = cu_thread();
@@ -86,6 +100,7 @@ CUresult cu_leave(struct cu_call *call, CUresult r, _Atomic bool *said)
 		tell_unsupported(call, said);
 	t->call = call->outer;
 	t->per_thread = call->outer && call->outer->per_thread;
+	log_error(call, r);
 	if (trace_fd >= 0)
 		trace_line(call, r);
 	return r;

@@ -12,6 +12,7 @@
 
 #include "libcuda/core/call.h"
 #include "libcuda/core/error.h"
+#include "libcuda/core/logs.h"
 
 CUresult cu_from_errno(int err)
 {
@@ -132,7 +133,8 @@ static void log_setup(void)
 bool cu_log_on(enum cu_log_level level)
 {
 	pthread_once(&log_once, log_setup);
-	return (int)level <= log_level;
+	/* Errors and warnings are for the log that programs can read, too. */
+	return (int)level <= log_level || level <= CU_LOG_WARN;
 }
 
 void cu_log_line(enum cu_log_level level, const char *fmt, ...)
@@ -152,6 +154,11 @@ void cu_log_line(enum cu_log_level level, const char *fmt, ...)
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
 	va_end(ap);
 	if (m < 0)
+		return;
+	if (level <= CU_LOG_WARN)
+		cu_logs_add(level <= CU_LOG_ERROR ? CU_LOG_LEVEL_ERROR : CU_LOG_LEVEL_WARNING,
+			    line + n);
+	if ((int)level > log_level)
 		return;
 	n += m;
 	if (n > (int)sizeof(line) - 2)

@@ -10,6 +10,7 @@
 #include "libcuda/impl/array.h"
 #include "libcuda/impl/capture.h"
 #include "libcuda/impl/graph.h"
+#include "libcuda/impl/hints.h"
 #include "libcuda/impl/hostmem.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/ipc.h"
@@ -75,6 +76,8 @@ void cu_memory_ctx_fini(struct cu_ctx *ctx)
 			continue;
 		/* The worker gives its part back with the context. */
 		link_map_remove(&l->ranges, r.va, NULL);
+		if (r.kind == LINK_MANAGED)
+			cu_hints_forget(r.va, r.size);
 		if (r.kind == LINK_PINNED || r.kind == LINK_MANAGED)
 			link_pages_unmap(l, r.va, (r.size + PAGE - 1) & ~(PAGE - 1));
 		else if (r.kind == LINK_REGISTERED)
@@ -233,8 +236,10 @@ CUresult impl_cuMemFree_v2(CUdeviceptr dptr)
 	error = cu_stream_sync_ctx(r.ctx);
 	if (link_map_remove(&l->ranges, dptr, &r) < 0)
 		return CUDA_ERROR_INVALID_VALUE; /* another thread was faster */
-	if (r.kind == LINK_MANAGED)
+	if (r.kind == LINK_MANAGED) {
 		link_pages_unmap(l, r.va, (r.size + PAGE - 1) & ~(PAGE - 1));
+		cu_hints_forget(r.va, r.size);
+	}
 	free_in_worker(r.dev, r.va);
 	return error;
 }
@@ -251,63 +256,4 @@ CUresult impl_cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdevic
 	if (psize)
 		*psize = r.size;
 	return CUDA_SUCCESS;
-}
-
-/* ---- hints for managed memory --------------------------------------------------------------- */
-
-static bool is_managed(CUdeviceptr p, size_t bytes)
-{
-	struct place at;
-
-	return p && bytes && !place_find(p, bytes, &at) && at.known &&
-	       at.range.kind == LINK_MANAGED;
-}
-
-/* There is one memory that both sides see: every hint is followed already. */
-static CUresult hint(CUdeviceptr p, size_t bytes)
-{
-	return is_managed(p, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult impl_cuMemAdvise_v2(CUdeviceptr devPtr, size_t count, CUmem_advise advice,
-			     CUmemLocation location)
-{
-	if (advice < CU_MEM_ADVISE_SET_READ_MOSTLY || advice > CU_MEM_ADVISE_UNSET_ACCESSED_BY)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (location.type == CU_MEM_LOCATION_TYPE_DEVICE && !cu_device_get(location.id))
-		return CUDA_ERROR_INVALID_DEVICE;
-	return hint(devPtr, count);
-}
-
-CUresult impl_cuMemAdvise(CUdeviceptr devPtr, size_t count, CUmem_advise advice, CUdevice device)
-{
-	CUmemLocation where = { .type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device };
-
-	if (device == CU_DEVICE_CPU)
-		where.type = CU_MEM_LOCATION_TYPE_HOST;
-	return impl_cuMemAdvise_v2(devPtr, count, advice, where);
-}
-
-CUresult impl_cuMemPrefetchAsync_v2(CUdeviceptr devPtr, size_t count, CUmemLocation location,
-				    unsigned int flags, CUstream hStream)
-{
-	struct cu_stream *s;
-	CUresult r;
-
-	if (flags)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (location.type == CU_MEM_LOCATION_TYPE_DEVICE && !cu_device_get(location.id))
-		return CUDA_ERROR_INVALID_DEVICE;
-	r = cu_stream_get(hStream, &s);
-	return r == CUDA_SUCCESS ? hint(devPtr, count) : r;
-}
-
-CUresult impl_cuMemPrefetchAsync(CUdeviceptr devPtr, size_t count, CUdevice dstDevice,
-				 CUstream hStream)
-{
-	CUmemLocation where = { .type = CU_MEM_LOCATION_TYPE_DEVICE, .id = dstDevice };
-
-	if (dstDevice == CU_DEVICE_CPU)
-		where.type = CU_MEM_LOCATION_TYPE_HOST;
-	return impl_cuMemPrefetchAsync_v2(devPtr, count, where, 0, hStream);
 }

@@ -587,15 +587,23 @@ struct vgpu_va_access {
  * struct vgpu_host_register - VGPU_OP_HOST_REGISTER (cuMemHostRegister)
  *
  * The client has replaced its pages at va by a shared mapping of the memfd; the worker maps the
- * same pages at the same address. Errors: EADDRINUSE (the address is taken in the worker: the
- * client undoes its part and refuses), ENOTSUP.
+ * same pages at the same address. With VGPU_HOST_MAPPED the pages are those of a file that the
+ * program has mapped there itself: the memory behind a shared mapping, or a regular file of a local
+ * file system. Errors: EADDRINUSE (the address is taken in the worker: the client undoes its part
+ * and refuses), EPERM (not such a descriptor, or not open for what is wanted), ENOTSUP.
  */
 struct vgpu_host_register {
-	uint64_t va;   /**< in: page aligned */
-	uint64_t size; /**< in: bytes, multiple of the page size, size of the memfd */
-	int32_t fd;    /**< in: memfd number in the caller, sealed */
-	uint32_t ctx;  /**< in */
+	uint64_t va;	 /**< in: page aligned */
+	uint64_t size;	 /**< in: bytes, multiple of the page size, size of the memfd */
+	int32_t fd;	 /**< in: number in the caller; sealed, unless VGPU_HOST_MAPPED */
+	uint32_t ctx;	 /**< in */
+	uint64_t offset; /**< in: with VGPU_HOST_MAPPED, of va in the file; page aligned */
+	uint32_t flags;	 /**< in: VGPU_HOST_* */
+	uint32_t pad;	 /**< MBZ */
 };
+
+#define VGPU_HOST_MAPPED    (1u << 0) /* fd is what the program mapped, from offset on */
+#define VGPU_HOST_READ_ONLY (1u << 1) /* the device must not write there */
 
 /** struct vgpu_host_unregister - VGPU_OP_HOST_UNREGISTER */
 struct vgpu_host_unregister {

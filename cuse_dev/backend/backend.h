@@ -150,6 +150,12 @@ struct backend_ops {
 	int (*func_set)(struct backend_func *f, uint32_t attr, int32_t value);
 
 	/*
+	 * Memory outside the window that kernels which start later may touch: {start, bytes},
+	 * rising, without overlaps. Takes the place of the list before. -ENOMEM.
+	 */
+	int (*host_ranges)(void *backend, const uint64_t (*ranges)[2], size_t count);
+
+	/*
 	 * Textures and surfaces: a handle that kernels may use from now on, and no more. The
 	 * description has been checked. -ENOSPC: too many.
 	 */

@@ -35,6 +35,8 @@
 	F(PHYS_CREATE, phys_create, flags, VGPU_PHYS_FD | VGPU_PHYS_HOST)                          \
 	F(PHYS_RELEASE, phys_release, pad, 0)                                                      \
 	F(VA_MAP, va_map, pad, 0)                                                                  \
+	F(HOST_REGISTER, host_register, flags, VGPU_HOST_MAPPED | VGPU_HOST_READ_ONLY)             \
+	F(HOST_REGISTER, host_register, pad, 0)                                                    \
 	F(MODULE_LOAD, module_load, pad, 0)                                                        \
 	F(MODULE_LOAD, module_load, pad2, 0)                                                       \
 	F(MODULE_LOAD, module_load, flags, VGPU_MODULE_LENIENT_CC)                                 \
@@ -107,6 +109,12 @@ static bool wants_fd(uint32_t nr, const void *arg, struct share_want *ret_want)
 		break;
 	case VGPU_OP_HOST_REGISTER:
 		want = (struct share_want){ host->fd, SHARE_SEALED, host->size };
+		if (host->flags & VGPU_HOST_MAPPED) {
+			want.rule =
+				host->flags & VGPU_HOST_READ_ONLY ? SHARE_FILE_READ : SHARE_FILE;
+			if (__builtin_add_overflow(host->offset, host->size, &want.size))
+				want.size = UINT64_MAX;
+		}
 		break;
 	default:
 		return false;

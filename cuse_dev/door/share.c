@@ -5,7 +5,8 @@
  * The number may name anything: a FIFO, a tape, a file on a file system whose server never answers.
  * So the first look is through O_PATH, which starts nothing, and asks only for the device number,
  * which statx knows without asking the file system. Only what lies where the kernel keeps memfds is
- * opened. The caller is in its ioctl all the while, so the number cannot change owner.
+ * opened; of what a program maps, also regular files of file systems that answer by themselves. The
+ * caller is in its ioctl all the while, so the number cannot change owner.
  */
 #include "cuse_dev/door/share.h"
 
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -20,32 +22,61 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static int device_of(int fd, dev_t *ret_dev)
+static int device_of(int fd, dev_t *ret_dev, bool *ret_regular)
 {
 	struct statx st;
 
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
 		return -errno;
 	*ret_dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	*ret_regular = S_ISREG(st.stx_mode);
 	return 0;
 }
 
+/* Whether a mount that we see has that device and never waits for anybody outside the kernel. */
+static bool is_local(dev_t dev)
+{
+	static const char *const types[] = { "tmpfs", "ramfs", "ext2", "ext3", "ext4", "xfs" };
+	unsigned int major, minor;
+	char line[4096], type[32];
+	const char *rest;
+	bool found = false;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*d %*d %u:%u", &major, &minor) != 2 ||
+		    makedev(major, minor) != dev)
+			continue;
+		rest = strstr(line, " - ");
+		if (!rest || sscanf(rest, " - %31s", type) != 1)
+			continue;
+		for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+			found |= !strcmp(type, types[i]);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
 /* All memfds lie on one internal mount; one of our own tells which. */
-static int is_memfd(int path_fd)
+static int may_open(int path_fd, bool any_file)
 {
 	dev_t mine, theirs;
+	bool regular;
 	int fd, r;
 
 	fd = memfd_create("vgpu-compare", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	r = device_of(fd, &mine);
+	r = device_of(fd, &mine, &regular);
 	close(fd);
 	if (!r)
-		r = device_of(path_fd, &theirs);
+		r = device_of(path_fd, &theirs, &regular);
 	if (r < 0)
 		return r;
-	return mine == theirs ? 0 : -EPERM;
+	if (mine == theirs || (any_file && regular && is_local(theirs)))
+		return 0;
+	return -EPERM;
 }
 
 static int check(int fd, const struct share_want *want)
@@ -57,6 +88,12 @@ static int check(int fd, const struct share_want *want)
 		return -errno;
 	if (want->rule == SHARE_READ)
 		return (uint64_t)st.st_size >= want->size ? 0 : -EINVAL;
+	if (want->rule == SHARE_FILE || want->rule == SHARE_FILE_READ) {
+		/* Its last page may be there in part. */
+		if (!S_ISREG(st.st_mode))
+			return -EPERM;
+		return ((uint64_t)st.st_size + 4095) / 4096 >= want->size / 4096 ? 0 : -EINVAL;
+	}
 	seals = fcntl(fd, F_GET_SEALS);
 	if (seals < 0 || (seals & SEALS) != SEALS || seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
@@ -67,7 +104,8 @@ static int check(int fd, const struct share_want *want)
 
 int share_open(uint32_t tid, const struct share_want *want, int *ret_fd)
 {
-	bool write = want->rule != SHARE_READ;
+	bool file = want->rule == SHARE_FILE || want->rule == SHARE_FILE_READ;
+	bool write = want->rule != SHARE_READ && want->rule != SHARE_FILE_READ;
 	int path_fd, fd = -1, r;
 	struct stat link;
 	char path[64];
@@ -83,11 +121,12 @@ int share_open(uint32_t tid, const struct share_want *want, int *ret_fd)
 	path_fd = open(path, O_PATH | O_CLOEXEC);
 	if (path_fd < 0)
 		return errno == ENOENT ? -EBADF : -ENOTSUP;
-	r = is_memfd(path_fd);
+	r = may_open(path_fd, file);
 	if (r < 0)
 		goto close_path;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
-	fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	/* Without waiting for a lease of the caller's to end. */
+	fd = open(path, (write ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
 	r = fd < 0 ? -errno : check(fd, want);
 	if (r < 0 && fd >= 0)
 		close(fd);

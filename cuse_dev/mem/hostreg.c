@@ -9,26 +9,52 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cuse_dev/base/limits.h"
 
 #define PAGE 4096u
 
-int mem_host_register(struct mem *m, struct mem_owner *owner, uint64_t va, uint64_t size, int fd)
+/*
+ * A memfd of ours cannot shrink. What the program has mapped can: whoever touches pages that went
+ * gets SIGBUS, which is a kernel's fault, or the end of this process where a copy does.
+ */
+static int check_file(const struct vgpu_host_register *req, int fd)
 {
+	int64_t have;
+	uint64_t end;
+
+	if (!(req->flags & VGPU_HOST_MAPPED)) {
+		if (req->offset)
+			return -EINVAL;
+		have = mem_memfd_check(fd, req->size);
+		return have < 0 ? (int)have : 0;
+	}
+	if (req->offset % PAGE || __builtin_add_overflow(req->offset, req->size, &end) ||
+	    end > INT64_MAX)
+		return -EINVAL;
+	have = lseek(fd, 0, SEEK_END);
+	if (have < 0)
+		return -errno;
+	return ((uint64_t)have + PAGE - 1) / PAGE < end / PAGE ? -EINVAL : 0;
+}
+
+int mem_host_register(struct mem *m, struct mem_owner *owner, const struct vgpu_host_register *req,
+		      int fd)
+{
+	uint64_t va = req->va, size = req->size, end;
 	struct mem_mapping *map;
 	struct mem_phys *p;
-	uint64_t end;
-	int64_t have;
 	int r;
 
-	if (!va || va % PAGE || !size || size % PAGE || __builtin_add_overflow(va, size, &end))
+	if (!va || va % PAGE || !size || size % PAGE || __builtin_add_overflow(va, size, &end) ||
+	    req->flags & ~(VGPU_HOST_MAPPED | VGPU_HOST_READ_ONLY) || req->pad)
 		return -EINVAL;
 	if (va < m->base + m->size && end > m->base)
 		return -EINVAL;
-	have = mem_memfd_check(fd, size);
-	if (have < 0)
-		return (int)have;
+	r = check_file(req, fd);
+	if (r < 0)
+		return r;
 
 	pthread_mutex_lock(&m->lock);
 	if (m->map_count >= LIMIT_MAPPINGS) {
@@ -42,11 +68,12 @@ int mem_host_register(struct mem *m, struct mem_owner *owner, uint64_t va, uint6
 	r = mem_phys_wrap(NULL, fd, size, &p);
 	if (r < 0)
 		goto unlock;
-	r = mem_map_add(m, MEM_MAP_HOST, va, size, p, 0, &map);
+	r = mem_map_add(m, MEM_MAP_HOST, va, size, p, req->offset, &map);
 	if (r < 0)
 		goto put_phys;
 	map->owner = owner;
-	r = mem_map_protect(m, map, VGPU_PROT_READ_WRITE);
+	r = mem_map_protect(
+		m, map, req->flags & VGPU_HOST_READ_ONLY ? VGPU_PROT_READ : VGPU_PROT_READ_WRITE);
 	if (r < 0)
 		goto remove_map;
 	m->map_count++;
@@ -79,6 +106,34 @@ int mem_host_unregister(struct mem *m, uint64_t va)
 			m->map_count--;
 	}
 	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+int mem_host_ranges(struct mem *m, uint64_t (**ret_ranges)[2], size_t *ret_count)
+{
+	uint64_t(*ranges)[2] = NULL;
+	struct avl_node *n;
+	size_t count = 0;
+	int r = 0;
+
+	pthread_mutex_lock(&m->lock);
+	for (n = avl_first(&m->maps); n; n = avl_next(n))
+		count += avl_entry(n, struct mem_mapping, node)->kind == MEM_MAP_HOST;
+	if (count) {
+		ranges = calloc(count, sizeof(*ranges));
+		r = ranges ? 0 : -ENOMEM;
+	}
+	*ret_count = 0;
+	for (n = avl_first(&m->maps); r == 0 && count && n; n = avl_next(n)) {
+		const struct mem_mapping *map = avl_entry(n, struct mem_mapping, node);
+
+		if (map->kind != MEM_MAP_HOST)
+			continue;
+		ranges[*ret_count][0] = map->va;
+		ranges[(*ret_count)++][1] = map->size;
+	}
+	pthread_mutex_unlock(&m->lock);
+	*ret_ranges = ranges;
 	return r;
 }
 

@@ -65,8 +65,11 @@ int mem_free(struct mem *m, uint64_t va);
 void mem_owner_fini(struct mem *m, struct mem_owner *owner);
 
 /** mem_host_register() - HOST_REGISTER; @fd becomes mem's if it returns 0. */
-int mem_host_register(struct mem *m, struct mem_owner *owner, uint64_t va, uint64_t size, int fd);
+int mem_host_register(struct mem *m, struct mem_owner *owner, const struct vgpu_host_register *req,
+		      int fd);
 int mem_host_unregister(struct mem *m, uint64_t va);
+/** mem_host_ranges() - what is registered: {start, bytes}, rising; the caller frees it. */
+int mem_host_ranges(struct mem *m, uint64_t (**ret_ranges)[2], size_t *ret_count);
 
 /* ------------------------------------------------------------------------------- va.c, phys.c */
 

@@ -92,6 +92,7 @@ void vdev_ctx_free(struct vdev *v, struct vdev_ctx *c)
 		vdev_module_free(v, m);
 	}
 	queue_ctx_destroy(c->queue_ctx);
+	vdev_host_ranges(v); /* what it had registered is gone */
 	vdev_tex_free_all(v, c);
 	free(c);
 }

@@ -53,11 +53,29 @@ int vdev_create(const struct vdev_config *config, struct vdev **ret_vdev)
 	return 0;
 }
 
+int vdev_host_ranges(struct vdev *v)
+{
+	uint64_t(*ranges)[2];
+	size_t count;
+	int r = mem_host_ranges(v->mem, &ranges, &count);
+
+	for (uint32_t i = 0; r == 0 && i < v->device_count; i++)
+		if (v->device[i].handle)
+			r = v->ops->host_ranges(v->device[i].handle, (const uint64_t(*)[2])ranges,
+						count);
+	free(ranges);
+	return r;
+}
+
 int vdev_device_open(struct vdev *v, uint32_t device)
 {
 	struct vdev_device *d = &v->device[device];
+	int r;
 
-	return d->handle ? 0 : v->ops->open(&d->backend, &d->handle);
+	if (d->handle)
+		return 0;
+	r = v->ops->open(&d->backend, &d->handle);
+	return r < 0 ? r : vdev_host_ranges(v);
 }
 
 void vdev_reap(struct vdev *v, uint64_t *ret_when_ns)

@@ -46,6 +46,8 @@ void vdev_reap(struct vdev *v, uint64_t *ret_when_ns);
 bool vdev_settled(const struct vdev *v, uint64_t ticket);
 /** vdev_zombies() - whether there are any. */
 bool vdev_zombies(const struct vdev *v);
+/** vdev_host_ranges() - let kernels touch the host memory that is registered now; -ENOMEM. */
+int vdev_host_ranges(struct vdev *v);
 
 /* job.c */
 void vdev_job_run(struct vdev_job *j);

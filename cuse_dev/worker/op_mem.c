@@ -82,13 +82,25 @@ int op_host_register(struct worker_call *c, struct vgpu_host_register *a)
 	fd = worker_take_fd(c);
 	if (fd < 0)
 		return -EBADF;
-	r = mem_host_register(c->w->mem, queue_ctx_owner(ctx), a->va, a->size, fd);
-	if (r < 0)
+	r = mem_host_register(c->w->mem, queue_ctx_owner(ctx), a, fd);
+	if (r < 0) {
 		close(fd);
+		return r;
+	}
+	r = vdev_host_ranges(c->w->vdev);
+	if (r < 0)
+		mem_host_unregister(c->w->mem, a->va);
 	return r;
 }
 
 int op_host_unregister(struct worker_call *c, struct vgpu_host_unregister *a)
 {
-	return worker_drained(c) ? mem_host_unregister(c->w->mem, a->va) : WORKER_PARK;
+	int r;
+
+	if (!worker_drained(c))
+		return WORKER_PARK;
+	r = mem_host_unregister(c->w->mem, a->va);
+	if (r == 0)
+		vdev_host_ranges(c->w->vdev);
+	return r;
 }

@@ -183,25 +183,38 @@ void cu_hostmem_unregister(const struct link_range *r)
 	if (!r->worker_visible)
 		return;
 	link_call(r->dev, VGPU_OP_HOST_UNREGISTER, &req, sizeof(req));
-	if (link_pages_private(req.va, size) < 0)
+	if (r->replaced && link_pages_private(req.va, size) < 0)
 		cu_log(CU_LOG_WARN, "0x%llx stays shared after its registration: no memory",
 		       (unsigned long long)req.va);
 }
 
-/* The program's pages become shared ones; the worker maps them where they are. */
-static int share(struct cu_ctx *ctx, uint64_t va, uint64_t size)
+/* The program's pages become shared ones, unless they are; the worker maps them where they are. */
+static int share(struct cu_ctx *ctx, uint64_t va, uint64_t size, bool *ret_replaced)
 {
 	struct vgpu_host_register req = { .va = va, .size = size, .ctx = ctx->ctx };
+	bool replaced = true, read_only;
 	int r;
 
-	r = link_pages_share(va, size, &req.fd);
+	r = link_pages_share(va, size, &req.fd, &read_only);
+	if (r == -ENOTSUP) {
+		replaced = false;
+		req.flags = VGPU_HOST_MAPPED;
+		r = link_pages_find(va, size, &req.fd, &req.offset, &read_only);
+	}
 	if (r < 0)
 		return r;
+	if (read_only)
+		req.flags |= VGPU_HOST_READ_ONLY;
 	r = link_call(ctx->dev->link, VGPU_OP_HOST_REGISTER, &req, sizeof(req));
 	close(req.fd);
-	if (r < 0)
+	if (r < 0 && replaced)
 		link_pages_private(va, size);
-	return r == -EADDRINUSE ? -ENOTSUP : r;
+	/* Taken in the worker, or a file that the daemon does not want. */
+	if (r == -EADDRINUSE || (!replaced && (r == -EPERM || r == -EACCES || r == -EAGAIN)))
+		return -ENOTSUP;
+	if (r == 0)
+		*ret_replaced = replaced;
+	return r;
 }
 
 CUresult impl_cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
@@ -228,11 +241,11 @@ CUresult impl_cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
 	if (link_in_window(l, range.va))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (l->host_fd >= 0) {
-		err = share(ctx, from, page_up(to) - from);
+		err = share(ctx, from, page_up(to) - from, &range.replaced);
 		if (err == -ENOTSUP) {
 			cu_log(CU_LOG_WARN,
-			       "cuMemHostRegister(%p, %zu): only private anonymous memory can be "
-			       "shared with the device",
+			       "cuMemHostRegister(%p, %zu): no way to share this memory with the "
+			       "device",
 			       p, bytesize);
 			return CUDA_ERROR_NOT_SUPPORTED;
 		}

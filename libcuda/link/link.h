@@ -71,6 +71,7 @@ struct link_range {
 	uint64_t id;	     /* unique in the process, rising */
 	void *object;	     /* what is bound there (VMM), opaque here */
 	bool worker_visible; /* the worker has this memory at va */
+	bool replaced; /* LINK_REGISTERED: the program's pages have made way for shared ones */
 };
 
 /** struct link_table - ordered, disjoint ranges. */
@@ -229,11 +230,17 @@ void link_pages_unmap(struct link *l, uint64_t va, uint64_t size);
 int link_pages_memfd(const char *name, uint64_t size, int *ret_fd);
 /**
  * link_pages_share() - replace the pages [@va, +@size) of this process by a shared mapping of a new
- * sealed memfd with the same content. Only private, anonymous, readable and writable pages:
- * -ENOTSUP otherwise. The descriptor comes back for HOST_REGISTER.
+ * sealed memfd with the same content. Only private pages that can be read, and that are all writable
+ * or all not: -ENOTSUP otherwise. The descriptor comes back for HOST_REGISTER.
  */
-int link_pages_share(uint64_t va, uint64_t size, int *ret_fd);
+int link_pages_share(uint64_t va, uint64_t size, int *ret_fd, bool *ret_read_only);
 /** link_pages_private() - the reverse: private pages with the same content. */
 int link_pages_private(uint64_t va, uint64_t size);
+/**
+ * link_pages_find() - a descriptor of the file behind the shared mapping [@va, +@size), and where in
+ * it @va lies. -ENOTSUP: not such a mapping, or none to be had; -EINVAL: not even memory.
+ */
+int link_pages_find(uint64_t va, uint64_t size, int *ret_fd, uint64_t *ret_offset,
+		    bool *ret_read_only);
 
 #endif

@@ -4,12 +4,17 @@
  *
  * Pinned memory: the HOST arena mapped at its address. Registered memory: the program's own pages,
  * replaced in place by shared ones of the same content. Replacing is only possible where nobody
- * else can tell the difference: private anonymous memory that can be read and written.
+ * else can tell the difference: private memory. Of a shared mapping the file is looked for, which
+ * the worker then maps, too.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "libcuda/link/internal.h"
@@ -63,35 +68,79 @@ void link_pages_unmap(struct link *l, uint64_t va, uint64_t size)
 	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
 
-/* 0 when all of [va, +size) is private, anonymous, rw, and no stack; -EINVAL: not even memory. */
-static int replaceable(uint64_t va, uint64_t size)
+/* What all of a range has in common. */
+struct pages {
+	bool shared, write, file;
+	uint64_t lo, hi, offset; /* of the first mapping; offset belongs to the range's start */
+	dev_t dev;
+	uint64_t inode;
+	char name[256];
+};
+
+/* A line of /proc/self/maps. */
+static bool parse(const char *line, struct pages *ret_pages, bool *ret_read, bool *ret_special)
+{
+	unsigned long long lo, hi, off, inode;
+	unsigned int major, minor;
+	char perms[8] = "";
+	struct pages p = { 0 };
+
+	if (sscanf(line, "%llx-%llx %7s %llx %x:%x %llu %255[^\n]", &lo, &hi, perms, &off, &major,
+		   &minor, &inode, p.name) < 7)
+		return false;
+	p.lo = lo;
+	p.hi = hi;
+	p.offset = off;
+	p.shared = perms[3] == 's';
+	p.write = perms[1] == 'w';
+	p.file = inode != 0;
+	p.dev = makedev(major, minor);
+	p.inode = inode;
+	*ret_read = perms[0] == 'r';
+	/* Code and the kernel's own pages are never replaced, nor is a stack. */
+	*ret_special =
+		perms[2] == 'x' || !strncmp(p.name, "[stack", 6) || !strncmp(p.name, "[v", 2);
+	*ret_pages = p;
+	return true;
+}
+
+/*
+ * 0 when [va, +size) can be read and is of one kind throughout, a shared one of one file without
+ * gaps; -ENOTSUP when not; -EINVAL: not even memory.
+ */
+static int look(uint64_t va, uint64_t size, struct pages *ret_pages)
 {
 	uint64_t at = va;
+	struct pages p, first = { 0 };
 	char line[512];
 	FILE *f = fopen("/proc/self/maps", "re");
+	bool read, special;
 	int r = -EINVAL;
 
 	if (!f)
 		return -ENOTSUP;
 	while (at < va + size && fgets(line, sizeof(line), f)) {
-		unsigned long long lo, hi, off, inode;
-		char perms[8] = "", dev[16] = "", name[256] = "";
-		int n = sscanf(line, "%llx-%llx %7s %llx %15s %llu %255[^\n]", &lo, &hi, perms,
-			       &off, dev, &inode, name);
-
-		if (n < 6 || hi <= at)
+		if (!parse(line, &p, &read, &special) || p.hi <= at)
 			continue;
-		if (lo > at || perms[0] != 'r')
+		if (p.lo > at || !read)
 			break;
-		if (perms[1] != 'w' || perms[3] != 'p' || inode || strstr(name, "[stack") ||
-		    strstr(name, "[v")) {
+		p.offset += at - p.lo;
+		if (at == va)
+			first = p;
+		if (special || p.shared != first.shared || p.write != first.write ||
+		    (p.shared && (p.dev != first.dev || p.inode != first.inode ||
+				  p.offset != first.offset + (at - va)))) {
 			r = -ENOTSUP;
 			break;
 		}
-		at = hi;
+		first.file |= p.file;
+		at = p.hi;
 	}
 	fclose(f);
-	return at >= va + size ? 0 : r;
+	if (at < va + size)
+		return r;
+	*ret_pages = first;
+	return 0;
 }
 
 /*
@@ -105,6 +154,22 @@ static void copy_pages(void *to, uint64_t from, uint64_t bytes)
 #else
 	memcpy(to, (void *)(uintptr_t)from, bytes);
 #endif
+}
+
+/* By the kernel, which says so where a file has no such page. */
+static int copy_file(int fd, uint64_t va, uint64_t size)
+{
+	for (uint64_t done = 0; done < size;) {
+		ssize_t n =
+			pwrite(fd, (const void *)(uintptr_t)(va + done), size - done, (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 && errno != EFAULT ? -errno : -EINVAL;
+		done += (uint64_t)n;
+	}
+	return 0;
 }
 
 /* Copies the pages that exist; the rest reads as zero on both sides. */
@@ -139,9 +204,10 @@ static int move_over(void *from, uint64_t va, uint64_t size)
 	return p == MAP_FAILED ? -errno : 0;
 }
 
-int link_pages_share(uint64_t va, uint64_t size, int *ret_fd)
+int link_pages_share(uint64_t va, uint64_t size, int *ret_fd, bool *ret_read_only)
 {
 	uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+	struct pages p;
 	void *map;
 	int fd, r;
 
@@ -150,9 +216,11 @@ int link_pages_share(uint64_t va, uint64_t size, int *ret_fd)
 	/* The stack under our own feet changes while it is copied. */
 	if (here >= va && here < va + size)
 		return -ENOTSUP;
-	r = replaceable(va, size);
+	r = look(va, size, &p);
 	if (r < 0)
 		return r;
+	if (p.shared)
+		return -ENOTSUP;
 
 	r = link_pages_memfd("vgpu-registered", size, &fd);
 	if (r < 0)
@@ -162,11 +230,18 @@ int link_pages_share(uint64_t va, uint64_t size, int *ret_fd)
 		r = -errno;
 		goto close_fd;
 	}
-	copy_present(map, va, size);
-	r = move_over(map, va, size);
+	if (p.file)
+		r = copy_file(fd, va, size);
+	else
+		copy_present(map, va, size);
+	if (r == 0 && !p.write && mprotect(map, size, PROT_READ) < 0)
+		r = -errno;
+	if (r == 0)
+		r = move_over(map, va, size);
 	if (r < 0)
 		goto unmap;
 	*ret_fd = fd;
+	*ret_read_only = !p.write;
 	return 0;
 
 unmap:
@@ -178,16 +253,94 @@ close_fd:
 
 int link_pages_private(uint64_t va, uint64_t size)
 {
+	struct pages p;
 	void *map;
 	int r;
 
+	r = look(va, size, &p);
+	if (r < 0)
+		return r;
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	copy_pages(map, va, size);
-	r = move_over(map, va, size);
+	r = !p.write && mprotect(map, size, PROT_READ) < 0 ? -errno : move_over(map, va, size);
 	if (r < 0)
 		munmap(map, size);
 	return r;
+}
+
+/* ---- what is shared already ------------------------------------------------------------------ */
+
+static bool is_it(const struct stat *st, const struct pages *p)
+{
+	return S_ISREG(st->st_mode) && st->st_dev == p->dev && st->st_ino == p->inode;
+}
+
+/* By name; what is behind it now need not be what was mapped. */
+static int find_by_name(const char *name, const struct pages *p)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(name, &st) < 0 || !is_it(&st, p))
+		return -1;
+	fd = open(name, (p->write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !is_it(&st, p))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Among the descriptors that the program has open. */
+static int find_open(const struct pages *p)
+{
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+	struct stat st;
+	int fd = -1, n, mode;
+
+	while (d && fd < 0 && (e = readdir(d))) {
+		n = atoi(e->d_name);
+		if (e->d_name[0] == '.' || n == dirfd(d) || fstat(n, &st) < 0 || !is_it(&st, p))
+			continue;
+		mode = fcntl(n, F_GETFL) & O_ACCMODE;
+		if (mode == O_RDWR || (mode == O_RDONLY && !p->write))
+			fd = fcntl(n, F_DUPFD_CLOEXEC, 0);
+	}
+	if (d)
+		closedir(d);
+	return fd;
+}
+
+int link_pages_find(uint64_t va, uint64_t size, int *ret_fd, uint64_t *ret_offset,
+		    bool *ret_read_only)
+{
+	struct pages p;
+	char path[64];
+	int fd, r;
+
+	if (!size || (va | size) & (PAGE - 1) || va + size < va)
+		return -EINVAL;
+	r = look(va, size, &p);
+	if (r < 0)
+		return r;
+	if (!p.shared || !p.file)
+		return -ENOTSUP;
+	/* The kernel's own list of what is mapped is for few: the superuser. */
+	snprintf(path, sizeof(path), "/proc/self/map_files/%llx-%llx", (unsigned long long)p.lo,
+		 (unsigned long long)p.hi);
+	fd = find_by_name(path, &p);
+	if (fd < 0 && p.name[0] == '/')
+		fd = find_by_name(p.name, &p);
+	if (fd < 0)
+		fd = find_open(&p);
+	if (fd < 0)
+		return -ENOTSUP;
+	*ret_fd = fd;
+	*ret_offset = p.offset;
+	*ret_read_only = !p.write;
+	return 0;
 }

@@ -2,8 +2,11 @@
 /* Pinned memory: allocated and registered. */
 #include "api/api_test.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 namespace {
 
@@ -147,18 +150,148 @@ TEST_F(HostMemory, RegisterRefusals)
 	CU_OK(cuMemFree(p));
 }
 
-TEST_F(HostMemory, WhatCannotBeSharedIsRefusedAndUnharmed)
-{
-	char *shared = static_cast<char *>(
-		mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+/* value[i] += 1, on one thread. */
+static const char increment[] = ".version 7.0\n.target sm_75\n.address_size 64\n"
+				".visible .entry increment(.param .u64 p)\n{\n"
+				"\t.reg .u64 %a;\n\t.reg .u32 %r;\n"
+				"\tld.param.u64 %a, [p];\n\tld.global.u32 %r, [%a];\n"
+				"\tadd.u32 %r, %r, 1;\n\tst.global.u32 [%a], %r;\n\tret;\n}\n";
 
-	if (!shared_pages())
-		GTEST_SKIP() << "nothing is shared, so anything can be registered";
-	strcpy(shared, "as it was");
-	CU_IS(cuMemHostRegister(shared, 8192, 0), CUDA_ERROR_NOT_SUPPORTED);
-	EXPECT_STREQ(shared, "as it was");
-	CU_IS(cuMemHostUnregister(shared), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
-	munmap(shared, 8192);
+class Registered : public HostMemory {
+protected:
+	/* What a kernel does there, with the device pointer that the driver gives. */
+	CUresult increment_there(void *p)
+	{
+		CUfunction f;
+		CUmodule mod;
+		CUdeviceptr d;
+		CUresult r = cuMemHostGetDevicePointer(&d, p, 0);
+		void *params[] = { &d };
+
+		if (r == CUDA_SUCCESS)
+			r = cuModuleLoadData(&mod, increment);
+		if (r != CUDA_SUCCESS)
+			return r;
+		if ((r = cuModuleGetFunction(&f, mod, "increment")) == CUDA_SUCCESS)
+			r = cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, nullptr, params, nullptr);
+		if (r == CUDA_SUCCESS)
+			r = cuCtxSynchronize();
+		return r;
+	}
+	void SetUp() override
+	{
+		HostMemory::SetUp();
+		if (!shared_pages())
+			GTEST_SKIP() << "kernels see host memory only with shared pages";
+	}
+};
+
+TEST_F(Registered, KernelsReachPrivateMemory)
+{
+	/* Neighbours, but on pages of their own. */
+	auto *own = static_cast<uint32_t *>(aligned_alloc(4096, 2 * 409600));
+	uint32_t *more = own + 102400;
+
+	std::fill(own, more, 6);
+	std::fill(more, more + 102400, 8);
+	CU_OK(cuMemHostRegister(own, 409600, 0));
+	CU_OK(cuMemHostRegister(more, 409600, 0));
+	CU_OK(increment_there(more - 1));
+	CU_OK(increment_there(more));
+	EXPECT_EQ(more[-1], 7u);
+	EXPECT_EQ(more[0], 9u);
+	CU_OK(cuMemHostUnregister(own));
+	CU_OK(increment_there(more));
+	EXPECT_EQ(more[0], 10u);
+	CU_OK(cuMemHostUnregister(more));
+	EXPECT_EQ(more[-1], 7u);
+	free(own);
+}
+
+TEST_F(Registered, KernelsReachSharedMappings)
+{
+	char name[] = "/dev/shm/vgpu-hostmem-XXXXXX";
+	int memfd = memfd_create("test", MFD_CLOEXEC), shm = mkstemp(name);
+
+	unlink(name); /* only its descriptor tells */
+	for (int fd : { memfd, shm, -1 }) {
+		ASSERT_TRUE(fd < 0 || ftruncate(fd, 16384) == 0);
+		auto *p = static_cast<uint32_t *>(mmap(
+			nullptr, 8192, PROT_READ | PROT_WRITE,
+			fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, fd < 0 ? 0 : 4096));
+		ASSERT_NE(p, MAP_FAILED);
+		p[1024] = 41;
+		CU_OK(cuMemHostRegister(p, 8192, CU_MEMHOSTREGISTER_DEVICEMAP));
+		CU_OK(increment_there(p + 1024));
+		EXPECT_EQ(p[1024], 42u);
+		CU_OK(cuMemHostUnregister(p));
+		EXPECT_EQ(p[1024], 42u);
+		if (fd >= 0) {
+			uint32_t in_file = 0;
+
+			ASSERT_EQ(pread(fd, &in_file, 4, 8192), 4);
+			EXPECT_EQ(in_file, 42u);
+			close(fd);
+		}
+		munmap(p, 8192);
+	}
+}
+
+TEST_F(Registered, FilesToReadFrom)
+{
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	std::vector<uint8_t> was(65536), back(65536);
+	CUdeviceptr d = alloc(65536);
+
+	ASSERT_EQ(pread(file, was.data(), was.size(), 0), static_cast<ssize_t>(was.size()));
+	for (int how : { MAP_PRIVATE, MAP_SHARED }) {
+		void *p = mmap(nullptr, 65536, PROT_READ, how, file, 0);
+
+		ASSERT_NE(p, MAP_FAILED);
+		CUresult r = cuMemHostRegister(p, 65536, CU_MEMHOSTREGISTER_READ_ONLY);
+		if (how == MAP_SHARED && r == CUDA_ERROR_NOT_SUPPORTED) {
+			munmap(p, 65536); /* the build lies where the daemon opens nothing */
+			continue;
+		}
+		CU_OK(r);
+		CU_OK(cuMemsetD8(d, 0, 65536));
+		CU_OK(cuMemcpyHtoDAsync(d, p, 65536, nullptr));
+		CU_OK(cuMemcpyDtoH(back.data(), d, 65536));
+		EXPECT_EQ(back, was);
+		CU_OK(cuMemHostUnregister(p));
+		EXPECT_EQ(memcmp(p, was.data(), 65536), 0);
+		munmap(p, 65536);
+	}
+	CU_OK(cuMemFree(d));
+	close(file);
+}
+
+/* A kernel that writes to a file that is open for reading: its fault, and nothing is written. */
+TEST_F(Registered, WhatIsReadOnlyStaysSo)
+{
+	int memfd = memfd_create("test", MFD_CLOEXEC);
+	const uint32_t before = 41;
+	uint32_t after = 0;
+	CUcontext own;
+	char path[64];
+
+	CU_OK(cuCtxCreate_v4(&own, nullptr, 0, dev)); /* it will be broken */
+
+	ASSERT_EQ(pwrite(memfd, &before, 4, 0), 4);
+	ASSERT_EQ(ftruncate(memfd, 4096), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
+	int reader = open(path, O_RDONLY | O_CLOEXEC);
+	void *p = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, reader, 0);
+	ASSERT_NE(p, MAP_FAILED);
+	CU_OK(cuMemHostRegister(p, 4096, CU_MEMHOSTREGISTER_READ_ONLY));
+	CU_IS(increment_there(p), CUDA_ERROR_ILLEGAL_ADDRESS);
+	ASSERT_EQ(pread(memfd, &after, 4, 0), 4);
+	EXPECT_EQ(after, before);
+	CU_IS(cuCtxSetCurrent(ctx), CUDA_SUCCESS);
+	cuCtxDestroy(own);
+	munmap(p, 4096);
+	close(reader);
+	close(memfd);
 }
 
 TEST_F(HostMemory, WhatIsNoMemoryIsNotRegistered)

@@ -211,6 +211,8 @@ static const Word words[] = {
 	WORD(PHYS_CREATE, phys_create, flags, 1u << 2),
 	WORD(PHYS_RELEASE, phys_release, pad, 1),
 	WORD(VA_MAP, va_map, pad, 1),
+	WORD(HOST_REGISTER, host_register, flags, 1u << 2),
+	WORD(HOST_REGISTER, host_register, pad, 1),
 	WORD(MODULE_LOAD, module_load, pad, 1),
 	WORD(MODULE_LOAD, module_load, pad2, 1),
 	WORD(MODULE_LOAD, module_load, flags, 1u << 1),

@@ -350,24 +350,58 @@ TEST_F(Mem, ForeignMemoryMustBeSealedAndOfItsSize)
 
 TEST_F(Mem, RegisteredHostMemory)
 {
+	auto reg = [this](uint64_t at, uint64_t size, int own, uint64_t offset = 0,
+			  uint32_t flags = 0) {
+		struct vgpu_host_register req = {};
+
+		req.va = at;
+		req.size = size;
+		req.offset = offset;
+		req.flags = flags;
+		return mem_host_register(m, &owner, &req, own);
+	};
+	uint64_t(*ranges)[2];
+	size_t count;
 	int fd = sealed(8192);
 	/* An address that is surely free: reserve it, then let go. */
 	void *hole = mmap(nullptr, 16384, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t va = (uint64_t)hole, x = 9;
 
-	EXPECT_EQ(-EADDRINUSE, mem_host_register(m, &owner, va, 8192, fd));
+	EXPECT_EQ(-EADDRINUSE, reg(va, 8192, fd));
 	munmap(hole, 16384);
-	EXPECT_EQ(-EINVAL, mem_host_register(m, &owner, va + 1, 8192, fd));
-	EXPECT_EQ(-EINVAL, mem_host_register(m, &owner, va, 4096, fd));
-	EXPECT_EQ(-EINVAL, mem_host_register(m, &owner, kWindow + 4096, 8192, fd));
+	EXPECT_EQ(-EINVAL, reg(va + 1, 8192, fd));
+	EXPECT_EQ(-EINVAL, reg(va, 4096, fd));
+	EXPECT_EQ(-EINVAL, reg(kWindow + 4096, 8192, fd));
 	EXPECT_EQ(-EFAULT, mem_write(m, va, &x, 8));
-	ASSERT_EQ(0, mem_host_register(m, &owner, va, 8192, fd));
+	ASSERT_EQ(0, reg(va, 8192, fd));
 	EXPECT_EQ(0, mem_write(m, va + 8184, &x, 8));
 	EXPECT_EQ(-EFAULT, mem_write(m, va + 8188, &x, 8));
 	EXPECT_EQ(-EINVAL, mem_host_unregister(m, va + 4096));
 	EXPECT_EQ(-EINVAL, mem_va_unmap(m, va, 8192));
+	EXPECT_EQ(0, mem_host_ranges(m, &ranges, &count));
+	ASSERT_EQ(1u, count);
+	EXPECT_EQ(va, ranges[0][0]);
+	EXPECT_EQ(8192u, ranges[0][1]);
+	free(ranges);
 	EXPECT_EQ(0, mem_host_unregister(m, va));
 	EXPECT_EQ(-EINVAL, mem_host_unregister(m, va));
+
+	/* What the program has mapped itself: unsealed, from an offset on, perhaps to be read only. */
+	int own = memfd_create("test", MFD_CLOEXEC);
+	ASSERT_EQ(0, ftruncate(own, 12288 - 100));
+	ASSERT_EQ(5, pwrite(own, "there", 5, 4096));
+	EXPECT_EQ(-EPERM, reg(va, 8192, own));
+	EXPECT_EQ(-EINVAL, reg(va, 8192, own, 8192, VGPU_HOST_MAPPED));
+	EXPECT_EQ(-EINVAL, reg(va, 8192, own, 100, VGPU_HOST_MAPPED));
+	EXPECT_EQ(-EINVAL, reg(va, 8192, own, -4096ull, VGPU_HOST_MAPPED));
+	EXPECT_EQ(-EINVAL, reg(va, 8192, own, 4096, 4));
+	ASSERT_EQ(0, reg(va, 8192, own, 4096, VGPU_HOST_MAPPED | VGPU_HOST_READ_ONLY));
+	EXPECT_EQ(0, mem_read(m, va, &x, 8));
+	EXPECT_EQ(0, memcmp(&x, "there", 5));
+	EXPECT_EQ(-EFAULT, mem_write(m, va, &x, 8));
+	EXPECT_EQ(0, mem_host_unregister(m, va));
+	EXPECT_EQ(0, mem_host_ranges(m, &ranges, &count));
+	EXPECT_EQ(0u, count);
 }
 
 TEST_F(Mem, CopiesAreCheckedAtBothEnds)

@@ -198,6 +198,15 @@ inline uint32_t launch(backend_func *f, const backend_launch *l, backend_fault *
 	return 0;
 }
 
+inline std::vector<std::pair<uint64_t, uint64_t>> host;
+inline int host_ranges(void *, const uint64_t (*ranges)[2], size_t count)
+{
+	host.clear();
+	for (size_t i = 0; i < count; i++)
+		host.push_back({ ranges[i][0], ranges[i][1] });
+	return 0;
+}
+
 inline std::atomic<uint64_t> textures; // that live; handles count up
 inline int texture_create(void *, const vgpu_tex_desc *, uint64_t *ret)
 {
@@ -214,9 +223,9 @@ inline int texture_destroy(void *, uint64_t)
 }
 
 inline const backend_ops ops = {
-	"fake",	       open,	       close,		module_load, module_bind, module_unload,
-	module_global, find_global,    by_name,		by_index,    name,	  info,
-	set,	       texture_create, texture_destroy, launch,
+	"fake",	       open,	    close,	    module_load,     module_bind, module_unload,
+	module_global, find_global, by_name,	    by_index,	     name,	  info,
+	set,	       host_ranges, texture_create, texture_destroy, launch,
 };
 } // namespace fake
 

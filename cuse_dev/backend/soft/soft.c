@@ -480,6 +480,13 @@ static int soft_texture_create(void *backend, const struct vgpu_tex_desc *desc,
 	return simt_textures_add(simt_device_textures(s->simt), desc, ret_handle);
 }
 
+static int soft_host_ranges(void *backend, const uint64_t (*ranges)[2], size_t count)
+{
+	struct soft *s = backend;
+
+	return simt_host_ranges(s->simt, ranges, count);
+}
+
 static int soft_texture_destroy(void *backend, uint64_t handle)
 {
 	struct soft *s = backend;
@@ -516,6 +523,7 @@ const struct backend_ops backend_soft = {
 	.func_name = soft_func_name,
 	.func_info = soft_func_info,
 	.func_set = soft_func_set,
+	.host_ranges = soft_host_ranges,
 	.texture_create = soft_texture_create,
 	.texture_destroy = soft_texture_destroy,
 	.launch = soft_launch,

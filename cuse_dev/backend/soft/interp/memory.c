@@ -20,6 +20,26 @@ uint64_t interp_lane_address(const struct interp_warp *w, const struct interp_in
 	return (uint32_t)(((const uint32_t *)(w->regs + in->a))[lane] + (uint32_t)in->imm);
 }
 
+/* Registered memory: the last range that starts at or below @va. */
+static uint8_t *host_ptr(const struct simt_grid *g, uint64_t va, uint64_t bytes)
+{
+	size_t low = 0, high = g->nranges, mid;
+	uint64_t off;
+
+	while (low < high) {
+		mid = (low + high) / 2;
+		if (g->ranges[mid][0] <= va)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low)
+		return NULL;
+	off = va - g->ranges[low - 1][0];
+	return off < g->ranges[low - 1][1] && bytes <= g->ranges[low - 1][1] - off ? (uint8_t *)va
+										   : NULL;
+}
+
 static uint8_t *window_ptr(const struct interp_warp *w, uint64_t va, uint64_t bytes)
 {
 	const struct simt_grid *g = w->base.grid;
@@ -30,12 +50,7 @@ static uint8_t *window_ptr(const struct interp_warp *w, uint64_t va, uint64_t by
 	off = va - (uint64_t)(uintptr_t)&g->workspace;
 	if (off < sizeof(g->workspace) && bytes <= sizeof(g->workspace) - off)
 		return (uint8_t *)va;
-	for (size_t i = 0; i < g->nranges; i++) {
-		off = va - g->ranges[i][0];
-		if (off < g->ranges[i][1] && bytes <= g->ranges[i][1] - off)
-			return (uint8_t *)va;
-	}
-	return NULL;
+	return host_ptr(g, va, bytes);
 }
 
 /* Of this block, or with a tag of another one of the cluster. */

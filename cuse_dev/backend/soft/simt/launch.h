@@ -25,7 +25,7 @@ void simt_device_destroy(struct simt_device *d);
 /**
  * simt_host_ranges() - memory outside the window that kernels may touch (cuMemHostRegister)
  *
- * Replaces the list; ranges are {start, bytes} pairs. Takes effect for launches that start later.
+ * Replaces the list; ranges are {start, bytes} pairs, rising, without overlaps. Takes effect for launches that start later.
  * 0, -ENOMEM.
  */
 int simt_host_ranges(struct simt_device *d, const uint64_t (*ranges)[2], size_t count);

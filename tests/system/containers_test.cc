@@ -249,6 +249,7 @@ TEST_F(Hook, AReadOnlyRootIsNamed)
 class Podman : public Containers {
 protected:
 	const char *runtime = nullptr;
+	uid_t uid = 0;
 
 	void SetUp() override
 	{
@@ -297,6 +298,11 @@ protected:
 			 command });
 		p.env.push_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
 		p.env.push_back("CONTAINERS_CONF=/dev/null");
+		if (uid) {
+			p.user(uid);
+			p.env.push_back("HOME=" + dir + "/home");
+			p.env.push_back("XDG_RUNTIME_DIR=" + dir + "/xdg");
+		}
 		auto r = p.timeout(120000).run();
 		umount2((dir + "/pod/overlay").c_str(), MNT_DETACH);
 		return r;
@@ -332,6 +338,18 @@ TEST_F(Podman, AProgramInAContainerComputes)
 	r = run("/bin/client probe", "0");
 	EXPECT_PRED2(has, r->res.out, "count=1");
 	EXPECT_NE(run("true", "1")->res.code, 0) << "there is no device 1";
+}
+
+TEST_F(Podman, Rootless)
+{
+	out(cdi({ "--output=/run/cdi/vgpu.json" }));
+	uid = NOBODY;
+	sh("mkdir -m 700 " + dir + "/home " + dir + "/xdg; chown -R 65534:65534 " + dir);
+	REQUIRE_PODMAN();
+	auto r = run("cat /proc/self/uid_map && /bin/client cycle");
+	EXPECT_EQ(r->res.code, 0) << r->text();
+	EXPECT_PRED2(has, r->res.out, " 65534 ") << "root inside is nobody outside";
+	EXPECT_PRED2(has, r->res.out, "cycle ok");
 }
 
 TEST_F(Podman, WithoutAHook)

@@ -48,7 +48,8 @@ struct ctl_command {
 	const char *text; /* more for --help, NULL none */
 	const struct ctl_option *options;
 	int (*run)(const struct ctl *ctl, const struct ctl_args *a);
-	bool hidden; /* for our own use */
+	int (*raw)(int argc, char **argv); /* in place of run: reads its arguments itself */
+	bool hidden;			   /* for our own use */
 };
 
 /* ---- call.c: the control socket --------------------------------------------------------------- */
@@ -95,6 +96,7 @@ void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	X(evict)                                                                                   \
 	X(quota)                                                                                   \
 	X(doctor)                                                                                  \
+	X(smi)                                                                                     \
 	X(metrics)                                                                                 \
 	X(cdi)                                                                                     \
 	X(hook)                                                                                    \

@@ -98,9 +98,12 @@ static const struct ctl_command *find(const char *name)
 static int complete(int argc, char **argv)
 {
 	const struct ctl_command *c = argc > 2 ? find(argv[2]) : NULL;
+	char *ask[] = { argv[0], "--complete", NULL };
 	const struct ctl_option *o;
 	size_t i;
 
+	if (c && c->raw)
+		return c->raw(2, ask);
 	for (i = 0; argc == 2 && i < COMMAND_COUNT; i++) {
 		if (!commands[i]->hidden)
 			printf("%s\n", commands[i]->name);
@@ -168,12 +171,22 @@ static int parse(struct ctl *ctl, const struct ctl_command *c, int argc, char **
 	return 0;
 }
 
+static int flushed(int r)
+{
+	if (fflush(stdout) != EOF)
+		return r;
+	ctl_error("cannot write: %s", strerror(errno));
+	return CTL_FAILED;
+}
+
 static int run(struct ctl *ctl, const struct ctl_command *c, int argc, char **argv)
 {
 	struct ctl_args a = { 0 };
 	char name[64];
 	int r;
 
+	if (c->raw)
+		return flushed(c->raw(argc, argv));
 	snprintf(name, sizeof(name), "vgpuctl %s", c->name);
 	argv[0] = name; /* for getopt's messages */
 	r = parse(ctl, c, argc, argv, &a);
@@ -186,12 +199,7 @@ static int run(struct ctl *ctl, const struct ctl_command *c, int argc, char **ar
 			ctl_error("%s: wants %s", c->name, c->arguments);
 		return try_help(c);
 	}
-	r = c->run(ctl, &a);
-	if (fflush(stdout) == EOF) {
-		ctl_error("cannot write: %s", strerror(errno));
-		return CTL_FAILED;
-	}
-	return r;
+	return flushed(c->run(ctl, &a));
 }
 
 int main(int argc, char **argv)
@@ -202,6 +210,8 @@ int main(int argc, char **argv)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (!strcmp(program_invocation_short_name, "nvidia-smi"))
+		return flushed(ctl_command_smi.raw(argc, argv));
 	r = parse(&ctl, NULL, argc, argv, &a);
 	if (r)
 		return r - 1;

@@ -225,6 +225,7 @@ TEST_F(Vgpuctl, EveryCommandHasHelpAndIsCompleted)
 	}
 	EXPECT_GE(count, 8u);
 	EXPECT_PRED2(has, out({ "complete", "remove" }), "--force");
+	EXPECT_PRED2(has, out({ "complete", "smi" }), "--query-gpu=");
 }
 
 TEST_F(Vgpuctl, AFrozenDaemonIsNoticed)

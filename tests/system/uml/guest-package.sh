@@ -52,6 +52,15 @@ check "udev's mode 0666" wait_for 10 has_mode 666
 check "udev's link /dev/vgpu/0" wait_for 10 test /dev/vgpu/0 -ef $node
 check "the loader finds ours first" sh -c \
 	"ldconfig -p | sed -n 's/.*libcuda.so.1 .*=> //p' | head -n 1 | grep /vgpu-cuse/libcuda.so.1"
+check "the shell's completion" test -s /usr/share/bash-completion/completions/vgpuctl
+check "vgpuctl status" vgpuctl status
+check "vgpuctl doctor, as another user" vgpuctl doctor --user=nobody
+if [ "$(readlink /usr/bin/nvidia-smi)" = vgpuctl ]; then
+	check "nvidia-smi, by another user" as_nobody nvidia-smi -L
+fi
+check "metrics served on request" systemctl start vgpu-metrics
+check "  to whoever asks" wait_for 10 bash -c \
+	'exec 3<>/dev/tcp/127.0.0.1/9400 && printf "GET /metrics HTTP/1.0\r\n\r\n" >&3 && grep "^vgpu_up 1" <&3'
 install -m 0755 "$host/bin/client" $DIR/client
 check "discovery as another user, empty environment" as_nobody $DIR/client probe
 check "  name" same "$(value name)" "NVIDIA H100 80GB HBM3"
@@ -76,12 +85,14 @@ pid=$(main_pid)
 kill -KILL "$pid"
 check "a SIGKILLed daemon is started again" wait_for 10 came_back "$pid"
 check "  and computes" as_nobody $DIR/client cycle
+check "metrics still served" systemctl is-active vgpu-metrics
 check "dpkg -i over it" dpkg -i "$host"/package/*.deb
 check "  still active" systemctl is-active vgpu-cuse
 check "  and computes" as_nobody $DIR/client cycle
 check "remove" dpkg --remove vgpu-cuse
 check "  node gone" wait_for 5 test ! -e $node
 check "  libcuda gone" sh -c "! ldconfig -p | grep -q libcuda.so.1"
+check "  nvidia-smi of ours gone" sh -c '[ "$(readlink /usr/bin/nvidia-smi)" != vgpuctl ]'
 check "purge" dpkg --purge vgpu-cuse
 check "  user gone" sh -c "! getent passwd vgpu"
 files >$DIR/after

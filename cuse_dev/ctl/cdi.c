@@ -20,6 +20,8 @@
 #define CDI_VERSION  "0.5.0" /* the first that lets names begin with a digit */
 #define DEFAULT_KIND "vgpu-cuse/gpu"
 
+#define HOOK_SECONDS 30 /* ldconfig reads whatever the image holds */
+
 enum { CDI_OUTPUT, CDI_KIND, CDI_NODES, CDI_FROM, CDI_TO, CDI_NO_HOOK };
 
 /* What is handed in, where it is there. */
@@ -132,8 +134,9 @@ static json_t *hooks(const char *to)
 		return NULL;
 	self[n] = '\0';
 	snprintf(folder, sizeof(folder), "--folder=%s", to);
-	return json_pack("[{s:s, s:s, s:[s, s, s, s]}]", "hookName", "createContainer", "path",
-			 self, "args", "vgpuctl", "hook", "ldcache", folder);
+	return json_pack("[{s:s, s:s, s:[s, s, s, s], s:i}]", "hookName", "createContainer", "path",
+			 self, "args", "vgpuctl", "hook", "ldcache", folder, "timeout",
+			 HOOK_SECONDS);
 }
 
 /* ---- the file ------------------------------------------------------------------------------- */

@@ -39,6 +39,11 @@ static unsigned long long mib(uint64_t bytes)
 	return bytes >> 20;
 }
 
+static unsigned percent(uint32_t hundredths)
+{
+	return (hundredths + 50) / 100;
+}
+
 static unsigned degrees(uint32_t thousandths)
 {
 	return (thousandths + 500) / 1000;
@@ -57,9 +62,7 @@ static const char *active(unsigned is)
 /* Cards of these chips can be cut into instances; here they are whole. */
 static bool has_mig(const struct smi_gpu *g)
 {
-	unsigned cc = g->info.cc_major * 10 + g->info.cc_minor;
-
-	return cc == 80 || cc == 90 || cc == 100;
+	return g->info.cc_major >= 8 && g->info.cc_minor == 0;
 }
 
 #define GETTER(id, known, ...)                                                                     \

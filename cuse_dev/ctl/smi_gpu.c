@@ -89,7 +89,10 @@ void smi_close(struct smi *smi)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-/* Those with a context; whoever only looks, as we do, is no user. */
+/*
+ * Those with a context; whoever only looks, as we do, is no user. What our pid namespace does not
+ * show is left out, as NVIDIA's driver does.
+ */
 static int keep_users(struct smi_gpu *g, const struct vgpu_client_list *list)
 {
 	uint32_t i, n = list->count < VGPU_CLIENT_ENTRIES ? list->count : VGPU_CLIENT_ENTRIES;
@@ -100,7 +103,7 @@ static int keep_users(struct smi_gpu *g, const struct vgpu_client_list *list)
 		return -ENOMEM;
 	g->client = more;
 	for (i = 0; i < n; i++) {
-		if (!list->entry[i].contexts)
+		if (!list->entry[i].contexts || !list->entry[i].pid)
 			continue;
 		more[g->client_count] = list->entry[i];
 		more[g->client_count++].name[VGPU_CLIENT_NAME - 1] = '\0';

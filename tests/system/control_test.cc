@@ -228,6 +228,41 @@ TEST_F(Vgpuctl, EveryCommandHasHelpAndIsCompleted)
 	EXPECT_PRED2(has, out({ "complete", "smi" }), "--query-gpu=");
 }
 
+/* What bash makes of a line that ends in @words, the last of them unfinished. */
+static std::string completed(const std::string &vgpuctl, const std::string &words)
+{
+	prog p({ "/bin/bash", "-c",
+		 "vgpuctl() { " + vgpuctl +
+			 " \"$@\"; }; . " SYSTEM_COMPLETION "; COMP_WORDS=(vgpuctl " + words +
+			 "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _vgpuctl; "
+			 "echo \"${COMPREPLY[*]}\"" });
+	auto r = p.run();
+
+	EXPECT_EQ(r->res.code, 0) << r->text();
+	return r->res.out;
+}
+
+TEST_F(Vgpuctl, BashCompletes)
+{
+	std::string v = support_world_program(support_path_vgpuctl());
+
+	if (access("/bin/bash", X_OK))
+		GTEST_SKIP() << "no bash here";
+	out({ "add", "T4,memory=1G" });
+	EXPECT_EQ(completed(v, "re"), "remove\n");
+	EXPECT_EQ(completed(v, "help do"), "doctor\n");
+	EXPECT_EQ(completed(v, "quota --me"), "--memory=\n");
+	EXPECT_EQ(completed(v, "remove ''"), "0 1\n");
+	EXPECT_EQ(completed(v, "add L"), "L4\n");
+	EXPECT_EQ(completed(v, "--json st"), "status\n");
+	EXPECT_PRED2(has, completed(v, "cdi --"), "--no-hook");
+	EXPECT_PRED2(has, completed(v, "doctor /bin/bas"), "/bin/bash");
+	support_child *c = holder();
+	EXPECT_EQ(completed(v, "evict ''"), std::to_string(support_child_pid(c)) + "\n");
+	support_child_kill(c, SIGKILL);
+	finish(c);
+}
+
 TEST_F(Vgpuctl, AFrozenDaemonIsNoticed)
 {
 	kill(support_daemon_pid(daemon), SIGSTOP);

@@ -184,6 +184,19 @@ void steps()
 	seed("admit", "answers", all);
 }
 
+void requests()
+{
+	seed("control", "ask",
+	     "{\"op\":\"hello\"}\n{\"op\":\"status\"}\n{\"op\":\"clients\",\"below\":9}\n"
+	     "{\"op\":\"profiles\"}\n{\"op\":\"events\",\"since\":1}\n"
+	     "{\"op\":\"faults\",\"since\":0}\n{\"op\":\"follow\",\"since\":0}\n");
+	seed("control", "change",
+	     "{\"op\":\"add\",\"device\":\"L4,memory=4G,mode=0660,group=0,allow_uid=1\"}\n"
+	     "{\"op\":\"quota\",\"device\":0,\"memory\":\"8G\",\"clients\":\"4\"}\n"
+	     "{\"op\":\"evict\",\"client\":1}\n"
+	     "{\"op\":\"remove\",\"device\":1,\"force\":true}\n");
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -213,5 +226,6 @@ int main(int argc, char **argv)
 	rings();
 	operations();
 	steps();
+	requests();
 	return 0;
 }

@@ -346,6 +346,8 @@ struct vgpu_client_entry {
 #define VGPU_CLIENTS_LIVE  0 /* processes that have the device open */
 #define VGPU_CLIENTS_ENDED 1 /* the last ones that had a context and have ended */
 
+#define VGPU_CLIENTS_KEPT 256 /* ended ones that the daemon remembers, each per device */
+
 /**
  * struct vgpu_client_list - VGPU_OP_CLIENT_LIST
  *

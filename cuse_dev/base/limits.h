@@ -21,7 +21,6 @@
 #define LIMIT_CONTROL_PAGE	 64    /* clients or faults in one answer */
 #define LIMIT_BULK_WAITING	 64    /* pread/pwrite of one process that wait for a bounce slot */
 #define LIMIT_FAULTS		 256   /* that the daemon remembers */
-#define LIMIT_ENDED		 256   /* ended clients that it remembers, each per device */
 #define LIMIT_CONTEXTS		 128   /* per client process */
 #define LIMIT_STREAMS		 512   /* per client process */
 #define LIMIT_MODULES		 16384 /* per client process */

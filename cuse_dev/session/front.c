@@ -122,7 +122,7 @@ int front_create(const struct config *config, const struct spawn *spawn, struct 
 	f->spawn = spawn;
 	f->born_ns = telemetry_now_ns();
 	guard_init(&f->guard, f);
-	f->ended = calloc(LIMIT_ENDED, sizeof(*f->ended));
+	f->ended = calloc(VGPU_CLIENTS_KEPT, sizeof(*f->ended));
 	if (!f->ended) {
 		r = -ENOMEM;
 		goto free_front;

@@ -77,7 +77,7 @@ struct front {
 	uint64_t born_ns;     /* CLOCK_MONOTONIC */
 	uint64_t last_client; /* serial of the newest */
 	struct fault_log *faults;
-	struct front_ended *ended; /* [LIMIT_ENDED], a ring */
+	struct front_ended *ended; /* [VGPU_CLIENTS_KEPT], a ring */
 	uint64_t ended_count;	   /* of all that were ever written to it */
 };
 

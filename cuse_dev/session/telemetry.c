@@ -218,7 +218,7 @@ static bool collect_ended(struct session *s, struct vgpu_client_list *list,
 	bool all = true;
 	uint32_t i;
 
-	for (i = 0; i < LIMIT_ENDED && i < f->ended_count; i++) {
+	for (i = 0; i < VGPU_CLIENTS_KEPT && i < f->ended_count; i++) {
 		const struct front_ended *e = &f->ended[i];
 
 		if (e->device == s->device && e->entry.serial > list->after)
@@ -294,7 +294,7 @@ void telemetry_ended(struct client *c)
 	for (i = 0; i < f->device_count; i++) {
 		if (!c->use[i].ever)
 			continue;
-		e = &f->ended[f->ended_count++ % LIMIT_ENDED];
+		e = &f->ended[f->ended_count++ % VGPU_CLIENTS_KEPT];
 		*e = (struct front_ended){ .device = i, .tgid = c->id.tgid };
 		fill_entry(c, i, now, &e->entry);
 		e->entry.flags = VGPU_CLIENT_ENDED;

@@ -252,7 +252,7 @@ TEST_F(Telemetry, TheRingOfEndedClients)
 	struct session *s = greeted();
 	struct session_caller mine = me;
 
-	for (int i = 0; i < LIMIT_ENDED + 1; i++) {
+	for (int i = 0; i < VGPU_CLIENTS_KEPT + 1; i++) {
 		Process other;
 		struct session *o = greeted_as({ other.pid(), getuid(), getgid() });
 
@@ -267,7 +267,7 @@ TEST_F(Telemetry, TheRingOfEndedClients)
 		me = mine;
 	}
 	auto ended = clients(s, VGPU_CLIENTS_ENDED);
-	ASSERT_EQ(ended.size(), static_cast<size_t>(LIMIT_ENDED));
+	ASSERT_EQ(ended.size(), static_cast<size_t>(VGPU_CLIENTS_KEPT));
 	EXPECT_EQ(ended[0].serial, 3u) << "the caller is 1; the first to end, 2, is forgotten";
 }
 

@@ -54,6 +54,8 @@ ALLOWED = {
     "libcuda/impl": CONTRACT + ["libcuda/api", "libcuda/impl", "libcuda/core", "libcuda/link"],
     "libcuda/core": CONTRACT + ["libcuda/api", "libcuda/core", "libcuda/link"],
     "libcuda/link": CONTRACT + ["libcuda/link"],
+    # a library of its own: the front's operations alone, no pages, no worker
+    "libcuda/nvml": CONTRACT + ["libcuda/nvml", "libcuda/core/visible.h"],
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')

@@ -38,6 +38,11 @@ const char *support_path_libcuda(void)
 	return known(SUPPORT_LIBCUDA);
 }
 
+const char *support_path_libnvml(void)
+{
+	return known(SUPPORT_LIBNVML);
+}
+
 const char *support_path_libdir(void)
 {
 	return known(SUPPORT_LIBDIR);

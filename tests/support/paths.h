@@ -15,6 +15,7 @@ const char *support_path_daemon(void);	/* vgpu-cuse */
 const char *support_path_worker(void);	/* vgpu-worker */
 const char *support_path_vgpuctl(void); /* vgpuctl */
 const char *support_path_libcuda(void); /* the file libcuda.so.1 */
+const char *support_path_libnvml(void); /* the file libnvidia-ml.so.1 */
 const char *support_path_libdir(void);	/* its directory, for LD_LIBRARY_PATH */
 const char *support_path_source(void);	/* top of the source tree */
 const char *support_path_build(void);	/* top of the build tree */

@@ -4,7 +4,7 @@
  *
  *	/dev		tmpfs with the usual nodes bound into it
  *	/run		tmpfs
- *	/run/world	copies of programs and of libcuda.so.1, readable by everyone
+ *	/run/world	copies of programs, of libcuda.so.1 and libnvidia-ml.so.1, readable by everyone
  *	/etc/ld.so.cache	one in which /run/world/lib comes first
  */
 #include "support/world.h"
@@ -134,6 +134,11 @@ static int make_loader_cache(void)
 	r = copy_file(support_path_libcuda(), WORLD_LIB "/libcuda.so.1", 0755);
 	if (r < 0)
 		return r;
+	if (support_path_libnvml()) {
+		r = copy_file(support_path_libnvml(), WORLD_LIB "/libnvidia-ml.so.1", 0755);
+		if (r < 0)
+			return r;
+	}
 	f = fopen(WORLD "/ld.so.conf", "we");
 	if (!f)
 		return -errno;

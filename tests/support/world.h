@@ -3,10 +3,10 @@
  * world.h - a machine with vgpu-cuse installed, for this test program and its children alone.
  *
  * The calling process gets a mount namespace of its own: a /dev with the usual nodes and nothing of
- * the host's GPUs, an empty /run, copies of the build's programs and libcuda.so.1, and an
- * ld.so.cache in which that libcuda.so.1 is the one the loader finds. A daemon started with
- * node_dir "/dev" then is found by any program without a single environment variable, exactly as
- * after installation, and nothing of it is visible outside or stays behind.
+ * the host's GPUs, an empty /run, copies of the build's programs, libcuda.so.1 and
+ * libnvidia-ml.so.1, and an ld.so.cache in which those are the ones the loader finds. A daemon
+ * started with node_dir "/dev" then is found by any program without a single environment variable,
+ * exactly as after installation, and nothing of it is visible outside or stays behind.
  *
  * Must be called before threads exist. Needs root.
  */

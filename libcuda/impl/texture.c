@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "libcuda/core/error.h"
+#include "libcuda/core/stream.h"
 #include "libcuda/impl/array.h"
 #include "libcuda/impl/capture.h"
 #include "libcuda/impl/impl.h"
@@ -199,6 +200,13 @@ static bool gives_floats(const struct vgpu_tex_desc *d, unsigned flags)
 	return f->class >= VGPU_TEX_FLOAT || (f->bytes < 4 && !(flags & CU_TRSF_READ_AS_INTEGER));
 }
 
+static bool wide_integers(const struct vgpu_tex_desc *d)
+{
+	const struct cu_tex_format *f = cu_tex_format(d->format);
+
+	return f->class < VGPU_TEX_FLOAT && f->bytes >= 4;
+}
+
 static uint32_t flags_of(unsigned flags)
 {
 	return (flags & CU_TRSF_NORMALIZED_COORDINATES ? VGPU_TEX_NORMALIZED : 0) |
@@ -222,11 +230,13 @@ static CUresult from_texture(const CUDA_TEXTURE_DESC *tex, struct vgpu_tex_desc 
 	    (unsigned)tex->mipmapFilterMode > CU_TR_FILTER_MODE_LINEAR)
 		return CUDA_ERROR_INVALID_VALUE;
 	/* Integers cannot be mixed. */
-	if (!linear && tex->filterMode == CU_TR_FILTER_MODE_LINEAR && !gives_floats(d, tex->flags))
+	if (!linear && tex->filterMode == CU_TR_FILTER_MODE_LINEAR && wide_integers(d))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (d->levels > 1 && !(tex->flags & CU_TRSF_NORMALIZED_COORDINATES))
 		return CUDA_ERROR_INVALID_VALUE;
-	d->filter = linear ? CU_TR_FILTER_MODE_POINT : tex->filterMode;
+	/* Narrow ones that are read as what they are: taken (ffmpeg asks for it), and not mixed. */
+	d->filter =
+		linear || !gives_floats(d, tex->flags) ? CU_TR_FILTER_MODE_POINT : tex->filterMode;
 	d->mip_filter = tex->mipmapFilterMode;
 	d->anisotropy = tex->maxAnisotropy < 16 ? tex->maxAnisotropy : 16;
 	d->bias = float_bits(tex->mipmapLevelBias);
@@ -449,6 +459,8 @@ static CUresult destroy(uint64_t handle, bool surface)
 		return e;
 	if (link_map_remove(&cu_link()->textures, handle, &r) < 0)
 		return CUDA_ERROR_INVALID_VALUE; /* another thread was faster */
+	/* What is queued may still read through it. Should that fail, its own caller hears of it. */
+	cu_stream_sync_ctx(r.ctx);
 	texture_destroy(r.ctx, handle);
 	free(r.object);
 	return CUDA_SUCCESS;

@@ -27,6 +27,39 @@ static const char texture_ptx[] = R"(
 	ret;
 }
 
+.visible .entry integers(.param .u64 tex, .param .f32 x, .param .u64 out)
+{
+	.reg .b64 %t, %o;
+	.reg .f32 %f;
+	.reg .b32 %r<4>;
+	ld.param.u64 %t, [tex];
+	ld.param.f32 %f, [x];
+	ld.param.u64 %o, [out];
+	tex.1d.v4.u32.f32 {%r0, %r1, %r2, %r3}, [%t, {%f}];
+	st.global.u32 [%o], %r0;
+	ret;
+}
+
+.visible .entry late(.param .u64 tex, .param .f32 x, .param .u64 out)
+{
+	.reg .b64 %t, %o;
+	.reg .f32 %f<5>;
+	.reg .pred %p;
+	.reg .b32 %i;
+	ld.param.u64 %t, [tex];
+	ld.param.f32 %f4, [x];
+	ld.param.u64 %o, [out];
+	mov.u32 %i, 0;
+again:
+	nanosleep.u32 1000000;
+	add.u32 %i, %i, 1;
+	setp.lt.u32 %p, %i, 50;
+	@%p bra again;
+	tex.1d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%t, {%f4}];
+	st.global.f32 [%o], %f0;
+	ret;
+}
+
 .visible .entry offsets(.param .u64 tex, .param .u64 out)
 {
 	.reg .b64 %t, %o;
@@ -429,6 +462,41 @@ TEST_F(Texture, FetchWithResidency)
 	EXPECT_EQ(v[3], 1);
 	EXPECT_EQ(result<uint32_t>(5)[4], 1u);
 	CU_OK(cuTexObjectDestroy(t));
+	CU_OK(cuArrayDestroy(a));
+}
+
+TEST_F(Texture, NarrowIntegersAreNotMixed)
+{
+	CUarray a = array(8, 0, 0, 0, CU_AD_FORMAT_UNSIGNED_INT8, 1);
+	const uint8_t texels[8] = { 10, 20, 30, 40, 50, 60, 70, 80 };
+	CUDA_TEXTURE_DESC d = {};
+	float x = 2.75f; /* between two texels, nearer to the next */
+
+	CU_OK(cuMemcpyHtoA(a, 0, texels, 8));
+	d.filterMode = CU_TR_FILTER_MODE_LINEAR;
+	d.flags = CU_TRSF_READ_AS_INTEGER;
+	CUtexObject t = texture(a, d);
+
+	CU_OK(run("integers", { &t, &x, &out }));
+	EXPECT_EQ(result<uint32_t>(1)[0], 30u);
+	CU_OK(cuTexObjectDestroy(t));
+	CU_OK(cuArrayDestroy(a));
+}
+
+TEST_F(Texture, DestroyedWhileAKernelWaitsToReadIt)
+{
+	CUarray a = counting(8, 0, 0);
+	CUtexObject t = texture(a, CUDA_TEXTURE_DESC{});
+	float x = 5.5f;
+	void *params[] = { &t, &x, &out };
+	CUfunction f;
+
+	CU_OK(cuModuleGetFunction(&f, mod, "late"));
+	CU_OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, nullptr, params, nullptr));
+	CU_OK(cuTexObjectDestroy(t));
+	CU_OK(cuCtxSynchronize());
+	EXPECT_EQ(result<float>(1)[0], 5);
+	CU_IS(cuTexObjectDestroy(t), CUDA_ERROR_INVALID_VALUE);
 	CU_OK(cuArrayDestroy(a));
 }
 

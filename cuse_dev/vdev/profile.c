@@ -14,11 +14,13 @@
 /*
  * NVIDIA's libraries carry machine code for every card they know and PTX for what comes after them.
  * Only the latter can run here, so they are told of a card beyond all of them; programs see the
- * profile's own compute capability.
+ * profile's own compute capability. CuPy's modules of precompiled kernels are made the same way; told of
+ * another card, they give wrong sums without an error.
  */
 #define LIBRARY_CC 130
 #define LIBRARY_SONAMES                                                                            \
-	"libcublas,libcublasLt,libcufft,libcurand,libcusolver,libcusparse,libcudnn,libnccl"
+	"libcublas,libcublasLt,libcufft,libcurand,libcusolver,libcusparse,libcudnn,libnccl,"       \
+	"cub.cpython,thrust.cpython,_generator_api.cpython"
 
 static const struct profile profiles[] = {
 #define PROFILE(col, prof, prod, major, minor, mem, reserved, pci, subsystem, unit)                \

@@ -17,7 +17,7 @@
 
 struct options {
 	const char *id, *gpus, *apps, *format, *display, *file;
-	bool list, log, help, version, help_gpus, help_apps, complete, loop;
+	bool list, log, xml, help, version, help_gpus, help_apps, complete, loop;
 	uint64_t loop_ms;
 };
 
@@ -31,6 +31,7 @@ static const struct option {
 } options[] = {
 	{ "-L", "--list-gpus", NOTHING, offsetof(struct options, list) },
 	{ "-q", "--query", NOTHING, offsetof(struct options, log) },
+	{ "-x", "--xml-format", NOTHING, offsetof(struct options, xml) },
 	{ "-h", "--help", NOTHING, offsetof(struct options, help) },
 	{ NULL, "--version", NOTHING, offsetof(struct options, version) },
 	{ NULL, "--help-query-gpu", NOTHING, offsetof(struct options, help_gpus) },
@@ -55,6 +56,7 @@ static const char help_text[] =
 	"  -d, --display=GROUP,...      of that, MEMORY, UTILIZATION, ECC, TEMPERATURE, POWER, "
 	"CLOCK,\n"
 	"                               COMPUTE, PERFORMANCE, PIDS\n"
+	"  -x, --xml-format             of that, as XML\n"
 	"  --query-gpu=FIELD,...        these fields; --help-query-gpu lists them\n"
 	"  --query-compute-apps=FIELD,...  of processes; --help-query-compute-apps lists them\n"
 	"  --format=csv[,noheader][,nounits]  for both\n"
@@ -158,7 +160,8 @@ static int check(const struct options *o)
 {
 	int ways = o->list + o->log + (o->gpus != NULL) + (o->apps != NULL);
 
-	if (ways > 1 || (o->display && !o->log) || (o->format && !o->gpus && !o->apps)) {
+	if (ways > 1 || ((o->display || o->xml) && !o->log) ||
+	    (o->format && !o->gpus && !o->apps)) {
 		fprintf(stderr, "Invalid combination of input arguments. Please run 'nvidia-smi "
 				"-h' for help.\n");
 		return SMI_USAGE;
@@ -199,7 +202,7 @@ static int answer(const struct smi *smi, const struct options *o, const struct s
 	if (o->apps)
 		return smi_csv_apps(smi, o->apps, f, first);
 	if (o->log)
-		return smi_log(smi, o->display);
+		return smi_log(smi, o->display, o->xml);
 	if (o->list)
 		list(smi);
 	else if (o->version)

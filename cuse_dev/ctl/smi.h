@@ -76,6 +76,6 @@ int smi_csv_apps(const struct smi *smi, const char *list, const struct smi_forma
 
 void smi_table(const struct smi *smi);
 /** smi_log() - "-q", cut down to the groups in @display ("MEMORY,POWER"), NULL: all. */
-int smi_log(const struct smi *smi, const char *display);
+int smi_log(const struct smi *smi, const char *display, bool xml);
 
 #endif

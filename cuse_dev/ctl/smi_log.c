@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * smi_log.c - "vgpuctl smi -q": everything of a device, a line each, in groups.
+ * smi_log.c - "vgpuctl smi -q": everything of a device, a line each, in groups; with -x as XML.
  *
  * A row names a field of smi_field.def; what nvidia-smi lists and no device of ours has is left out
  * rather than printed as "N/A", but where people look for it.
@@ -18,96 +18,97 @@ struct row {
 	const char *label;
 	const char *field; /* NULL: the head of a group */
 	const char *group; /* for --display; of heads at level 1, whose rows follow them */
+	const char *tag;   /* in XML */
 };
 
 /* clang-format off */
 static const struct row rows[] = {
-	{ 1, "Product Name", "name", NULL },
-	{ 1, "Product Architecture", "product.architecture", NULL },
-	{ 1, "Display Mode", "display_mode", NULL },
-	{ 1, "Display Active", "display_active", NULL },
-	{ 1, "Persistence Mode", "persistence_mode", NULL },
-	{ 1, "MIG Mode", NULL, "" },
-	{ 2, "Current", "mig.mode.current", NULL },
-	{ 2, "Pending", "mig.mode.pending", NULL },
-	{ 1, "Accounting Mode", "accounting.mode", NULL },
-	{ 1, "Serial Number", "serial", NULL },
-	{ 1, "GPU UUID", "uuid", NULL },
-	{ 1, "Minor Number", "minor_number", NULL },
-	{ 1, "VBIOS Version", "vbios_version", NULL },
-	{ 1, "PCI", NULL, "" },
-	{ 2, "Bus", "pci.bus", NULL },
-	{ 2, "Device", "pci.device", NULL },
-	{ 2, "Domain", "pci.domain", NULL },
-	{ 2, "Device Id", "pci.device_id", NULL },
-	{ 2, "Bus Id", "pci.bus_id", NULL },
-	{ 2, "Sub System Id", "pci.sub_device_id", NULL },
-	{ 2, "GPU Link Info", NULL, NULL },
-	{ 3, "PCIe Generation", NULL, NULL },
-	{ 4, "Max", "pcie.link.gen.max", NULL },
-	{ 4, "Current", "pcie.link.gen.current", NULL },
-	{ 3, "Link Width", NULL, NULL },
-	{ 4, "Max", "pcie.lanes", NULL },
-	{ 4, "Current", "pcie.lanes", NULL },
-	{ 2, "Tx Throughput", "pcie.tx", NULL },
-	{ 2, "Rx Throughput", "pcie.rx", NULL },
-	{ 1, "Fan Speed", "fan.speed", NULL },
-	{ 1, "Performance State", "pstate", "PERFORMANCE" },
-	{ 1, "Clocks Event Reasons", NULL, "PERFORMANCE" },
-	{ 2, "Idle", "clocks_event_reasons.gpu_idle", NULL },
-	{ 2, "Applications Clocks Setting", "clocks_event_reasons.applications_clocks_setting", NULL },
-	{ 2, "SW Power Cap", "clocks_event_reasons.sw_power_cap", NULL },
-	{ 2, "HW Slowdown", "clocks_event_reasons.hw_slowdown", NULL },
-	{ 3, "HW Thermal Slowdown", "clocks_event_reasons.hw_thermal_slowdown", NULL },
-	{ 3, "HW Power Brake Slowdown", "clocks_event_reasons.hw_power_brake_slowdown", NULL },
-	{ 2, "Sync Boost", "clocks_event_reasons.sync_boost", NULL },
-	{ 2, "SW Thermal Slowdown", "clocks_event_reasons.sw_thermal_slowdown", NULL },
-	{ 1, "FB Memory Usage", NULL, "MEMORY" },
-	{ 2, "Total", "memory.total", NULL },
-	{ 2, "Reserved", "memory.reserved", NULL },
-	{ 2, "Used", "memory.used", NULL },
-	{ 2, "Free", "memory.free", NULL },
-	{ 1, "BAR1 Memory Usage", NULL, "MEMORY" },
-	{ 2, "Total", "bar1.total", NULL },
-	{ 1, "Compute Mode", "compute_mode", "COMPUTE" },
-	{ 1, "Utilization", NULL, "UTILIZATION" },
-	{ 2, "GPU", "utilization.gpu", NULL },
-	{ 2, "Memory", "utilization.memory", NULL },
-	{ 2, "Encoder", "utilization.encoder", NULL },
-	{ 2, "Decoder", "utilization.decoder", NULL },
-	{ 1, "ECC Mode", NULL, "ECC" },
-	{ 2, "Current", "ecc.mode.current", NULL },
-	{ 2, "Pending", "ecc.mode.pending", NULL },
-	{ 1, "ECC Errors", NULL, "ECC" },
-	{ 2, "Volatile", NULL, NULL },
-	{ 3, "Corrected", "ecc.errors.corrected.volatile.total", NULL },
-	{ 3, "Uncorrected", "ecc.errors.uncorrected.volatile.total", NULL },
-	{ 2, "Aggregate", NULL, NULL },
-	{ 3, "Corrected", "ecc.errors.corrected.aggregate.total", NULL },
-	{ 3, "Uncorrected", "ecc.errors.uncorrected.aggregate.total", NULL },
-	{ 1, "Temperature", NULL, "TEMPERATURE" },
-	{ 2, "GPU Current Temp", "temperature.c", NULL },
-	{ 2, "GPU Shutdown Temp", "temperature.shutdown", NULL },
-	{ 2, "GPU Slowdown Temp", "temperature.slowdown", NULL },
-	{ 2, "GPU Max Operating Temp", "temperature.max", NULL },
-	{ 2, "Memory Current Temp", "temperature.memory.c", NULL },
-	{ 2, "Memory Max Operating Temp", "temperature.memory.max", NULL },
-	{ 1, "GPU Power Readings", NULL, "POWER" },
-	{ 2, "Power Draw", "power.draw", NULL },
-	{ 2, "Current Power Limit", "power.limit", NULL },
-	{ 2, "Default Power Limit", "power.default_limit", NULL },
-	{ 2, "Min Power Limit", "power.min_limit", NULL },
-	{ 2, "Max Power Limit", "power.max_limit", NULL },
-	{ 1, "Clocks", NULL, "CLOCK" },
-	{ 2, "Graphics", "clocks.current.graphics", NULL },
-	{ 2, "SM", "clocks.current.sm", NULL },
-	{ 2, "Memory", "clocks.current.memory", NULL },
-	{ 2, "Video", "clocks.current.video", NULL },
-	{ 1, "Max Clocks", NULL, "CLOCK" },
-	{ 2, "Graphics", "clocks.max.graphics", NULL },
-	{ 2, "SM", "clocks.max.sm", NULL },
-	{ 2, "Memory", "clocks.max.memory", NULL },
-	{ 2, "Video", "clocks.max.video", NULL },
+	{ 1, "Product Name", "name", NULL, "product_name" },
+	{ 1, "Product Architecture", "product.architecture", NULL, "product_architecture" },
+	{ 1, "Display Mode", "display_mode", NULL, "display_mode" },
+	{ 1, "Display Active", "display_active", NULL, "display_active" },
+	{ 1, "Persistence Mode", "persistence_mode", NULL, "persistence_mode" },
+	{ 1, "MIG Mode", NULL, "", "mig_mode" },
+	{ 2, "Current", "mig.mode.current", NULL, "current_mig" },
+	{ 2, "Pending", "mig.mode.pending", NULL, "pending_mig" },
+	{ 1, "Accounting Mode", "accounting.mode", NULL, "accounting_mode" },
+	{ 1, "Serial Number", "serial", NULL, "serial" },
+	{ 1, "GPU UUID", "uuid", NULL, "uuid" },
+	{ 1, "Minor Number", "minor_number", NULL, "minor_number" },
+	{ 1, "VBIOS Version", "vbios_version", NULL, "vbios_version" },
+	{ 1, "PCI", NULL, "", "pci" },
+	{ 2, "Bus", "pci.bus", NULL, "pci_bus" },
+	{ 2, "Device", "pci.device", NULL, "pci_device" },
+	{ 2, "Domain", "pci.domain", NULL, "pci_domain" },
+	{ 2, "Device Id", "pci.device_id", NULL, "pci_device_id" },
+	{ 2, "Bus Id", "pci.bus_id", NULL, "pci_bus_id" },
+	{ 2, "Sub System Id", "pci.sub_device_id", NULL, "pci_sub_system_id" },
+	{ 2, "GPU Link Info", NULL, NULL, "pci_gpu_link_info" },
+	{ 3, "PCIe Generation", NULL, NULL, "pcie_gen" },
+	{ 4, "Max", "pcie.link.gen.max", NULL, "max_link_gen" },
+	{ 4, "Current", "pcie.link.gen.current", NULL, "current_link_gen" },
+	{ 3, "Link Width", NULL, NULL, "link_widths" },
+	{ 4, "Max", "pcie.lanes", NULL, "max_link_width" },
+	{ 4, "Current", "pcie.lanes", NULL, "current_link_width" },
+	{ 2, "Tx Throughput", "pcie.tx", NULL, "tx_util" },
+	{ 2, "Rx Throughput", "pcie.rx", NULL, "rx_util" },
+	{ 1, "Fan Speed", "fan.speed", NULL, "fan_speed" },
+	{ 1, "Performance State", "pstate", "PERFORMANCE", "performance_state" },
+	{ 1, "Clocks Event Reasons", NULL, "PERFORMANCE", "clocks_event_reasons" },
+	{ 2, "Idle", "clocks_event_reasons.gpu_idle", NULL, "clocks_event_reason_gpu_idle" },
+	{ 2, "Applications Clocks Setting", "clocks_event_reasons.applications_clocks_setting", NULL, "clocks_event_reason_applications_clocks_setting" },
+	{ 2, "SW Power Cap", "clocks_event_reasons.sw_power_cap", NULL, "clocks_event_reason_sw_power_cap" },
+	{ 2, "HW Slowdown", "clocks_event_reasons.hw_slowdown", NULL, "clocks_event_reason_hw_slowdown" },
+	{ 3, "HW Thermal Slowdown", "clocks_event_reasons.hw_thermal_slowdown", NULL, "clocks_event_reason_hw_thermal_slowdown" },
+	{ 3, "HW Power Brake Slowdown", "clocks_event_reasons.hw_power_brake_slowdown", NULL, "clocks_event_reason_hw_power_brake_slowdown" },
+	{ 2, "Sync Boost", "clocks_event_reasons.sync_boost", NULL, "clocks_event_reason_sync_boost" },
+	{ 2, "SW Thermal Slowdown", "clocks_event_reasons.sw_thermal_slowdown", NULL, "clocks_event_reason_sw_thermal_slowdown" },
+	{ 1, "FB Memory Usage", NULL, "MEMORY", "fb_memory_usage" },
+	{ 2, "Total", "memory.total", NULL, "total" },
+	{ 2, "Reserved", "memory.reserved", NULL, "reserved" },
+	{ 2, "Used", "memory.used", NULL, "used" },
+	{ 2, "Free", "memory.free", NULL, "free" },
+	{ 1, "BAR1 Memory Usage", NULL, "MEMORY", "bar1_memory_usage" },
+	{ 2, "Total", "bar1.total", NULL, "total" },
+	{ 1, "Compute Mode", "compute_mode", "COMPUTE", "compute_mode" },
+	{ 1, "Utilization", NULL, "UTILIZATION", "utilization" },
+	{ 2, "GPU", "utilization.gpu", NULL, "gpu_util" },
+	{ 2, "Memory", "utilization.memory", NULL, "memory_util" },
+	{ 2, "Encoder", "utilization.encoder", NULL, "encoder_util" },
+	{ 2, "Decoder", "utilization.decoder", NULL, "decoder_util" },
+	{ 1, "ECC Mode", NULL, "ECC", "ecc_mode" },
+	{ 2, "Current", "ecc.mode.current", NULL, "current_ecc" },
+	{ 2, "Pending", "ecc.mode.pending", NULL, "pending_ecc" },
+	{ 1, "ECC Errors", NULL, "ECC", "ecc_errors" },
+	{ 2, "Volatile", NULL, NULL, "volatile" },
+	{ 3, "Corrected", "ecc.errors.corrected.volatile.total", NULL, "corrected" },
+	{ 3, "Uncorrected", "ecc.errors.uncorrected.volatile.total", NULL, "uncorrected" },
+	{ 2, "Aggregate", NULL, NULL, "aggregate" },
+	{ 3, "Corrected", "ecc.errors.corrected.aggregate.total", NULL, "corrected" },
+	{ 3, "Uncorrected", "ecc.errors.uncorrected.aggregate.total", NULL, "uncorrected" },
+	{ 1, "Temperature", NULL, "TEMPERATURE", "temperature" },
+	{ 2, "GPU Current Temp", "temperature.c", NULL, "gpu_temp" },
+	{ 2, "GPU Shutdown Temp", "temperature.shutdown", NULL, "gpu_temp_max_threshold" },
+	{ 2, "GPU Slowdown Temp", "temperature.slowdown", NULL, "gpu_temp_slow_threshold" },
+	{ 2, "GPU Max Operating Temp", "temperature.max", NULL, "gpu_temp_max_gpu_threshold" },
+	{ 2, "Memory Current Temp", "temperature.memory.c", NULL, "memory_temp" },
+	{ 2, "Memory Max Operating Temp", "temperature.memory.max", NULL, "gpu_temp_max_mem_threshold" },
+	{ 1, "GPU Power Readings", NULL, "POWER", "gpu_power_readings" },
+	{ 2, "Power Draw", "power.draw", NULL, "power_draw" },
+	{ 2, "Current Power Limit", "power.limit", NULL, "current_power_limit" },
+	{ 2, "Default Power Limit", "power.default_limit", NULL, "default_power_limit" },
+	{ 2, "Min Power Limit", "power.min_limit", NULL, "min_power_limit" },
+	{ 2, "Max Power Limit", "power.max_limit", NULL, "max_power_limit" },
+	{ 1, "Clocks", NULL, "CLOCK", "clocks" },
+	{ 2, "Graphics", "clocks.current.graphics", NULL, "graphics_clock" },
+	{ 2, "SM", "clocks.current.sm", NULL, "sm_clock" },
+	{ 2, "Memory", "clocks.current.memory", NULL, "mem_clock" },
+	{ 2, "Video", "clocks.current.video", NULL, "video_clock" },
+	{ 1, "Max Clocks", NULL, "CLOCK", "max_clocks" },
+	{ 2, "Graphics", "clocks.max.graphics", NULL, "graphics_clock" },
+	{ 2, "SM", "clocks.max.sm", NULL, "sm_clock" },
+	{ 2, "Memory", "clocks.max.memory", NULL, "mem_clock" },
+	{ 2, "Video", "clocks.max.video", NULL, "video_clock" },
 };
 /* clang-format on */
 
@@ -161,20 +162,27 @@ static void print_line(unsigned level, const char *label, const char *value)
 		printf("%*s%s\n", (int)indent, "", label);
 }
 
+/* The value of a row, with its unit. */
+static void value_of(const struct smi *smi, const struct smi_gpu *g, const struct row *row,
+		     char *text, size_t size)
+{
+	const struct smi_field *field = smi_field(row->field, strlen(row->field));
+
+	if (!field->get(smi, g, text, size))
+		snprintf(text, size, "N/A");
+	else if (field->unit)
+		snprintf(text + strlen(text), size - strlen(text), " %s", field->unit);
+}
+
 static void print_row(const struct smi *smi, const struct smi_gpu *g, const struct row *row)
 {
-	const struct smi_field *field;
 	char text[400];
 
 	if (!row->field) {
 		print_line(row->level, row->label, NULL);
 		return;
 	}
-	field = smi_field(row->field, strlen(row->field));
-	if (!field->get(smi, g, text, sizeof(text)))
-		snprintf(text, sizeof(text), "N/A");
-	else if (field->unit)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), " %s", field->unit);
+	value_of(smi, g, row, text, sizeof(text));
 	print_line(row->level, row->label, text);
 }
 
@@ -217,19 +225,22 @@ static void print_gpu(const struct smi *smi, const struct smi_gpu *g, const char
 	printf("\n");
 }
 
-int smi_log(const struct smi *smi, const char *display)
+static void date(char text[64])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	strftime(text, 64, "%a %b %e %H:%M:%S %Y", &tm);
+}
+
+static void print_all(const struct smi *smi, const char *display)
 {
 	const struct vgpu_hello *h = &smi->gpu[0].hello;
-	time_t now = time(NULL);
 	char text[64];
-	struct tm tm;
 	uint32_t i;
-	int r = display ? check_display(display) : SMI_OK;
 
-	if (r)
-		return r;
-	localtime_r(&now, &tm);
-	strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &tm);
+	date(text);
 	printf("\n==============NVSMI LOG==============\n\n");
 	print_line(0, "Timestamp", text);
 	print_line(0, "Driver Version", h->driver_string);
@@ -243,5 +254,119 @@ int smi_log(const struct smi *smi, const char *display)
 		if (smi->gpu[i].chosen)
 			print_gpu(smi, &smi->gpu[i], display);
 	}
+}
+
+/* ---- XML ------------------------------------------------------------------------------------ */
+
+/* One element on a line; what is no character of XML becomes "?". */
+static void xml_line(unsigned level, const char *tag, const char *text)
+{
+	printf("%*s<%s>", (int)level, "", tag);
+	for (; *text; text++) {
+		if (*text == '<')
+			printf("&lt;");
+		else if (*text == '&')
+			printf("&amp;");
+		else if (*text == '>')
+			printf("&gt;");
+		else
+			putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	}
+	printf("</%s>\n", tag);
+}
+
+/* Ends the groups at @level and deeper; @open has the tag of each level, NULL: none. */
+static void xml_end(const char *open[8], unsigned level)
+{
+	unsigned i;
+
+	for (i = 7; i >= level && i; i--) {
+		if (open[i])
+			printf("%*s</%s>\n", (int)i + 1, "", open[i]);
+		open[i] = NULL;
+	}
+}
+
+static void xml_users(const struct smi_gpu *g)
+{
+	const struct vgpu_client_entry *e;
+	char text[32];
+
+	printf("  <processes>\n");
+	for (e = g->client; e < g->client + g->client_count; e++) {
+		printf("   <process_info>\n");
+		snprintf(text, sizeof(text), "%u", e->pid);
+		xml_line(4, "pid", text);
+		xml_line(4, "type", "C");
+		xml_line(4, "process_name", *e->name ? e->name : "Not Found");
+		snprintf(text, sizeof(text), "%llu MiB", (unsigned long long)e->mem_used >> 20);
+		xml_line(4, "used_memory", text);
+		printf("   </process_info>\n");
+	}
+	printf("  </processes>\n");
+}
+
+static void xml_gpu(const struct smi *smi, const struct smi_gpu *g, const char *display)
+{
+	const char *open[8] = { NULL };
+	const struct row *row;
+	char text[400], bus[24];
+	bool show = true;
+
+	smi_bus_id(g, bus);
+	printf(" <gpu id=\"%s\">\n", bus);
+	for (row = rows; row < rows + sizeof(rows) / sizeof(rows[0]); row++) {
+		if (row->level == 1)
+			show = wanted(display, row->group);
+		if (!show)
+			continue;
+		xml_end(open, row->level);
+		if (row->field) {
+			value_of(smi, g, row, text, sizeof(text));
+			xml_line(row->level + 1, row->tag, text);
+		} else {
+			printf("%*s<%s>\n", (int)row->level + 1, "", row->tag);
+			open[row->level] = row->tag;
+		}
+	}
+	xml_end(open, 1);
+	if (wanted(display, "PIDS"))
+		xml_users(g);
+	printf(" </gpu>\n");
+}
+
+static void xml_all(const struct smi *smi, const char *display)
+{
+	const struct vgpu_hello *h = &smi->gpu[0].hello;
+	char text[64];
+	uint32_t i;
+
+	date(text);
+	/* Names from the profile and of processes need not be UTF-8. */
+	printf("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<nvidia_smi_log>\n");
+	xml_line(1, "timestamp", text);
+	xml_line(1, "driver_version", h->driver_string);
+	snprintf(text, sizeof(text), "%u.%u", h->driver_version / 1000,
+		 h->driver_version % 1000 / 10);
+	xml_line(1, "cuda_version", text);
+	snprintf(text, sizeof(text), "%u", smi->count);
+	xml_line(1, "attached_gpus", text);
+	for (i = 0; i < smi->count; i++) {
+		if (smi->gpu[i].chosen)
+			xml_gpu(smi, &smi->gpu[i], display);
+	}
+	printf("</nvidia_smi_log>\n");
+}
+
+int smi_log(const struct smi *smi, const char *display, bool xml)
+{
+	int r = display ? check_display(display) : SMI_OK;
+
+	if (r)
+		return r;
+	if (xml)
+		xml_all(smi, display);
+	else
+		print_all(smi, display);
 	return SMI_OK;
 }

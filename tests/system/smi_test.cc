@@ -197,6 +197,38 @@ TEST_F(Smi, EverythingInLines)
 	EXPECT_FALSE(has(s, "Product Name"));
 }
 
+TEST_F(Smi, EverythingAsXml)
+{
+	support_child *c = holder();
+	std::string pid = std::to_string(support_child_pid(c)), s = out({ "-q", "-x" });
+	std::regex tag("<(/?)([a-z0-9_]+)( id=\"[0-9A-F:.]+\")?>");
+	std::vector<std::string> open;
+
+	for (std::sregex_iterator m(s.begin(), s.end(), tag), end; m != end; ++m) {
+		if (!(*m)[1].length()) {
+			open.push_back((*m)[2]);
+			continue;
+		}
+		ASSERT_FALSE(open.empty()) << m->str();
+		EXPECT_EQ(open.back(), (*m)[2]);
+		open.pop_back();
+	}
+	EXPECT_TRUE(open.empty());
+	EXPECT_PRED2(has, s, "<attached_gpus>2</attached_gpus>");
+	EXPECT_PRED2(has, s, " <gpu id=\"00000000:01:00.0\">\n  <product_name>NVIDIA H100");
+	EXPECT_PRED2(has, s, "<fb_memory_usage>\n   <total>81920 MiB</total>");
+	EXPECT_PRED2(has, s,
+		     "   <current_link_width>16x</current_link_width>\n    </link_widths>\n"
+		     "   </pci_gpu_link_info>\n");
+	EXPECT_PRED2(has, s, "<pid>" + pid + "</pid>");
+	support_child_kill(c, SIGKILL);
+	finish(c);
+	s = out({ "-q", "-x", "-d", "POWER" });
+	EXPECT_PRED2(has, s, "<power_draw>");
+	EXPECT_FALSE(has(s, "<processes>"));
+	error({ "-x" }, 2);
+}
+
 TEST_F(Smi, AgainAndAgain)
 {
 	support_child *c =

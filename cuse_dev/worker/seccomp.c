@@ -139,6 +139,9 @@ int worker_seccomp(void)
 		r = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
 	if (r == 0)
 		r = add_conditional(f);
+	/* A call of another table (x32, 32 bits): the default would end the one thread only. */
+	if (r == 0)
+		r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	/* All threads there are by now, and those to come; sets no_new_privs too. */
 	if (r == 0)
 		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);

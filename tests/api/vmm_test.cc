@@ -2,6 +2,7 @@
 /* The virtual memory management API, as allocators of frameworks use it. */
 #include "api/api_test.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -284,6 +285,46 @@ TEST_F(Vmm, NobodyWritesWhatIsReadOnly)
 	CU_OK(cuMemUnmap(va, 2 * size));
 	CU_OK(cuMemAddressFree(va, 2 * size));
 	CU_OK(cuMemFree(other));
+}
+
+/*
+ * Each exportable allocation is a descriptor in this process and in the worker. Whichever runs out
+ * of them first: no memory, and all goes on.
+ */
+TEST_F(Vmm, ExportableAllocationsRunOutAndGoOn)
+{
+	std::vector<CUmemGenericAllocationHandle> all;
+	CUmemGenericAllocationHandle h;
+	struct rlimit was, wide;
+	CUdeviceptr va;
+	CUresult r;
+
+	if (!shared_pages())
+		GTEST_SKIP() << "exportable memory needs shared pages";
+	ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &was), 0);
+	wide = was;
+	wide.rlim_cur = wide.rlim_max;
+	ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &wide), 0);
+	prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+	while ((r = cuMemCreate(&h, MiB2, &prop, 0)) == CUDA_SUCCESS && all.size() < 65536)
+		all.push_back(h);
+	CU_IS(r, CUDA_ERROR_OUT_OF_MEMORY);
+	EXPECT_GT(all.size(), 200u);
+	CU_IS(cuMemCreate(&h, MiB2, &prop, 0), CUDA_ERROR_OUT_OF_MEMORY);
+	RecordProperty("allocations", static_cast<int>(all.size()));
+	for (CUmemGenericAllocationHandle one : all)
+		CU_OK(cuMemRelease(one));
+	ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &was), 0);
+
+	CU_OK(cuMemCreate(&h, MiB2, &prop, 0));
+	CU_OK(cuMemAddressReserve(&va, MiB2, 0, 0, 0));
+	CU_OK(cuMemMap(va, MiB2, 0, h, 0));
+	CU_OK(cuMemSetAccess(va, MiB2, &rw, 1));
+	CU_OK(cuMemsetD32(va, 5, MiB2 / 4));
+	EXPECT_EQ(read(va, 1)[0], 5);
+	CU_OK(cuMemUnmap(va, MiB2));
+	CU_OK(cuMemRelease(h));
+	CU_OK(cuMemAddressFree(va, MiB2));
 }
 
 } // namespace

@@ -76,7 +76,7 @@ protected:
 		EXPECT_EQ(0, f.submit(stream, &c, sizeof(c)));
 		return f.wait(stream, ++seq);
 	}
-	uint32_t word(uint32_t i) { return ((volatile uint32_t *)va)[i]; }
+	uint32_t word(uint32_t i) { return __atomic_load_n((uint32_t *)va + i, __ATOMIC_ACQUIRE); }
 
 	Front f;
 	uint32_t ctx, stream, mod, write;

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <ucontext.h>
 
 #include "cuse_dev/backend/soft/simt/warp.h"
 
@@ -27,6 +28,8 @@ static void on_fault(int sig, siginfo_t *info, void *ctx)
 	if (t && info->si_code > 0) {
 		current_trap = NULL;
 		t->address = (uint64_t)(uintptr_t)info->si_addr;
+		/* siglongjmp keeps the handler's mask, in which this signal is blocked. */
+		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)ctx)->uc_sigmask, NULL);
 		siglongjmp(t->jmp, 1);
 	}
 	if (old->sa_flags & SA_SIGINFO) {
@@ -41,9 +44,7 @@ static void on_fault(int sig, siginfo_t *info, void *ctx)
 
 static void install(void)
 {
-	/* SA_NODEFER: the handler leaves by siglongjmp, which does not restore the mask. */
-	struct sigaction sa = { .sa_sigaction = on_fault,
-				.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK };
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
 	sigemptyset(&sa.sa_mask);
 	if (sigaction(SIGSEGV, &sa, &old_segv) < 0 || sigaction(SIGBUS, &sa, &old_bus) < 0)

@@ -129,6 +129,12 @@ int mem_host_ranges(struct mem *m, uint64_t (**ret_ranges)[2], size_t *ret_count
 
 		if (map->kind != MEM_MAP_HOST)
 			continue;
+		/* Neighbours are one: an access may lie across. */
+		if (*ret_count &&
+		    ranges[*ret_count - 1][0] + ranges[*ret_count - 1][1] == map->va) {
+			ranges[*ret_count - 1][1] += map->size;
+			continue;
+		}
 		ranges[*ret_count][0] = map->va;
 		ranges[(*ret_count)++][1] = map->size;
 	}

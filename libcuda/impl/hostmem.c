@@ -175,17 +175,42 @@ CUresult impl_cuMemHostGetFlags(unsigned int *pFlags, void *p)
 
 /* ---- registered ----------------------------------------------------------------------------- */
 
+/* Back to what they were. */
+static void undo_share(const struct link_range *run)
+{
+	struct vgpu_host_unregister req = { .va = run->va };
+
+	link_call(run->dev, VGPU_OP_HOST_UNREGISTER, &req, sizeof(req));
+	if (run->replaced && link_pages_private(run->va, run->size) < 0)
+		cu_log(CU_LOG_WARN, "0x%llx stays shared after its registration: no memory",
+		       (unsigned long long)run->va);
+}
+
+/* One registration less for the runs of [@from, @to); the lock is held. */
+static void put_runs(struct link *l, uint64_t from, uint64_t to)
+{
+	struct link_range run;
+
+	while (from < to && !link_map_next(&l->registered, from, &run) && run.va < to) {
+		from = run.va + run.size;
+		if (run.flags > 1) {
+			link_map_set_flags(&l->registered, run.va, run.flags - 1);
+			continue;
+		}
+		undo_share(&run);
+		link_map_remove(&l->registered, run.va, NULL);
+	}
+}
+
 void cu_hostmem_unregister(const struct link_range *r)
 {
-	struct vgpu_host_unregister req = { .va = page_down(r->va) };
-	uint64_t size = page_up(r->va + r->size) - req.va;
+	struct link *l = r->dev->link;
 
 	if (!r->worker_visible)
 		return;
-	link_call(r->dev, VGPU_OP_HOST_UNREGISTER, &req, sizeof(req));
-	if (r->replaced && link_pages_private(req.va, size) < 0)
-		cu_log(CU_LOG_WARN, "0x%llx stays shared after its registration: no memory",
-		       (unsigned long long)req.va);
+	pthread_mutex_lock(&l->register_lock);
+	put_runs(l, page_down(r->va), page_up(r->va + r->size));
+	pthread_mutex_unlock(&l->register_lock);
 }
 
 /* The program's pages become shared ones, unless they are; the worker maps them where they are. */
@@ -217,6 +242,47 @@ static int share(struct cu_ctx *ctx, uint64_t va, uint64_t size, bool *ret_repla
 	return r;
 }
 
+/* Pages that are registered already count one more; what lies between them becomes runs, too. */
+static int get_runs(struct cu_ctx *ctx, uint64_t from, uint64_t to)
+{
+	struct link *l = ctx->dev->link->link;
+	struct link_range run;
+	uint64_t at = from, next;
+	int r = 0;
+
+	pthread_mutex_lock(&l->register_lock);
+	while (r == 0 && at < to) {
+		next = to;
+		if (!link_map_next(&l->registered, at, &run)) {
+			if (run.va <= at) {
+				link_map_set_flags(&l->registered, run.va, run.flags + 1);
+				at = run.va + run.size;
+				continue;
+			}
+			if (run.va < to)
+				next = run.va;
+		}
+		run = (struct link_range){ .va = at,
+					   .size = next - at,
+					   .kind = LINK_REGISTERED,
+					   .flags = 1,
+					   .dev = ctx->dev->link,
+					   .ctx = ctx };
+		r = share(ctx, at, next - at, &run.replaced);
+		if (r == 0) {
+			r = link_map_add(&l->registered, &run);
+			if (r < 0)
+				undo_share(&run);
+		}
+		if (r == 0)
+			at = next;
+	}
+	if (r < 0)
+		put_runs(l, from, at);
+	pthread_mutex_unlock(&l->register_lock);
+	return r;
+}
+
 CUresult impl_cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
 {
 	struct link_range range = { .va = (uint64_t)(uintptr_t)p, .size = bytesize };
@@ -241,7 +307,7 @@ CUresult impl_cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
 	if (link_in_window(l, range.va))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (l->host_fd >= 0) {
-		err = share(ctx, from, page_up(to) - from, &range.replaced);
+		err = get_runs(ctx, from, page_up(to));
 		if (err == -ENOTSUP) {
 			cu_log(CU_LOG_WARN,
 			       "cuMemHostRegister(%p, %zu): no way to share this memory with the "

@@ -111,6 +111,7 @@ static int link_create(struct link **ret_link)
 	l->host_fd = -1;
 	pthread_mutex_init(&l->start_lock, NULL);
 	pthread_mutex_init(&l->event_lock, NULL);
+	pthread_mutex_init(&l->register_lock, NULL);
 	r = link_map_init(&l->ranges);
 	if (r < 0)
 		goto free_link;
@@ -120,9 +121,14 @@ static int link_create(struct link **ret_link)
 	r = link_map_init(&l->textures);
 	if (r < 0)
 		goto fini_reserved;
+	r = link_map_init(&l->registered);
+	if (r < 0)
+		goto fini_textures;
 	*ret_link = l;
 	return 0;
 
+fini_textures:
+	link_map_fini(&l->textures);
 fini_reserved:
 	link_map_fini(&l->reserved);
 fini_ranges:
@@ -188,6 +194,7 @@ void link_close(struct link *l)
 	link_window_release(l);
 	for (uint32_t i = 0; i < l->dev_count; i++)
 		free(l->dev[i]);
+	link_map_fini(&l->registered);
 	link_map_fini(&l->textures);
 	link_map_fini(&l->reserved);
 	link_map_fini(&l->ranges);

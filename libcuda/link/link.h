@@ -71,7 +71,7 @@ struct link_range {
 	uint64_t id;	     /* unique in the process, rising */
 	void *object;	     /* what is bound there (VMM), opaque here */
 	bool worker_visible; /* the worker has this memory at va */
-	bool replaced; /* LINK_REGISTERED: the program's pages have made way for shared ones */
+	bool replaced;	     /* in registered: shared pages lie in the place of these */
 };
 
 /** struct link_table - ordered, disjoint ranges. */
@@ -106,6 +106,13 @@ struct link {
 	struct link_table ranges;   /* memory: what can be read, written, or asked about */
 	struct link_table reserved; /* VMM reservations */
 	struct link_table textures; /* texture and surface objects: a handle as an address */
+
+	pthread_mutex_t register_lock;
+	/*
+	 * Runs of pages that are registered, for one or more of LINK_REGISTERED: two of these may
+	 * share a page. flags counts them; guarded by register_lock.
+	 */
+	struct link_table registered;
 };
 
 /**

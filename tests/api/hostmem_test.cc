@@ -208,6 +208,36 @@ TEST_F(Registered, KernelsReachPrivateMemory)
 	free(own);
 }
 
+/* Buffers of a heap: the end of one and the beginning of the next lie on the same page. */
+TEST_F(Registered, NeighboursShareAPage)
+{
+	auto *heap = static_cast<uint32_t *>(aligned_alloc(4096, 5 * 4096));
+	uint32_t *a = heap, *b = heap + 1536, *c = heap + 3584; /* 1.5, 2 and 1.5 pages */
+
+	std::fill(heap, heap + 5120, 3);
+	CU_OK(cuMemHostRegister(a, 6144, 0));
+	CU_OK(cuMemHostRegister(c, 6144, 0));
+	CU_OK(cuMemHostRegister(b, 8192, 0));
+	CU_OK(increment_there(b - 1));
+	CU_OK(increment_there(b));
+	CU_OK(cuMemHostUnregister(a));
+	CU_OK(increment_there(b));
+	CU_OK(increment_there(c - 1));
+	CU_OK(cuMemHostRegister(a, 6144, 0));
+	CU_OK(cuMemHostUnregister(b));
+	CU_OK(increment_there(c));
+	CU_OK(increment_there(a));
+	CU_OK(cuMemHostUnregister(a));
+	CU_OK(cuMemHostUnregister(c));
+	EXPECT_EQ(a[0], 4u);
+	EXPECT_EQ(b[-1], 4u);
+	EXPECT_EQ(b[0], 5u);
+	EXPECT_EQ(c[-1], 4u);
+	EXPECT_EQ(c[0], 4u);
+	EXPECT_EQ(heap[5119], 3u);
+	free(heap);
+}
+
 TEST_F(Registered, KernelsReachSharedMappings)
 {
 	char name[] = "/dev/shm/vgpu-hostmem-XXXXXX";

@@ -34,6 +34,9 @@
 	X("node-dir", "node_dir", "DIR", "where the nodes appear (/dev)")                          \
 	X("run-dir", "run_dir", "DIR", "where the lock file lies (/run/vgpu)")                     \
 	X("worker", "worker", "PATH", "the worker program")                                        \
+	X("compiler", "compiler", "PATH|none", "the compiler program, or interpret only")          \
+	X("cache-dir", "cache_dir", "DIR|none",                                                    \
+	  "where compiled kernels are kept (/var/cache/vgpu-cuse)")                                \
 	X("user", "user", "NAME", "the user that workers become (vgpu, else nobody)")              \
 	X("threads", "threads", "N", "compute threads per worker (0: one per CPU)")                \
 	X("overcommit", "overcommit", "lazy|strict",                                               \
@@ -189,7 +192,7 @@ static int watch_signals(struct signals *s, struct loop *loop)
 
 /* --------------------------------------------------------------------------------------------- */
 
-static int serve(const struct config *c, const struct spawn *spawn)
+static int serve(const struct config *c, const struct spawn *spawn, const struct spawn *compiler)
 {
 	struct signals signals = { .src.fd = -1 };
 	struct door_set doors;
@@ -197,7 +200,7 @@ static int serve(const struct config *c, const struct spawn *spawn)
 	struct front *f;
 	int r;
 
-	r = front_create(c, spawn, &f);
+	r = front_create(c, spawn, compiler, &f);
 	if (r < 0)
 		return r;
 	r = watch_signals(&signals, front_loop(f));
@@ -249,10 +252,30 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &l);
 }
 
+/* NULL: there is none, or none is wanted. */
+static const struct spawn *find_compiler(struct spawn *compiler, const struct spawn *worker,
+					 const struct config *c)
+{
+	int r;
+
+	compiler->program_fd = -1;
+	if (!strcmp(c->compiler, "none")) {
+		log_info("kernels are interpreted: compiler = none");
+		return NULL;
+	}
+	r = spawn_init_like(compiler, worker, "vgpu-compiler", c->compiler);
+	if (r < 0) {
+		log_notice("kernels are interpreted: no compiler at %s: %s", compiler->program,
+			   strerror(-r));
+		return NULL;
+	}
+	return compiler;
+}
+
 int main(int argc, char **argv)
 {
 	static struct config config; /* too large for a stack */
-	static struct spawn spawn;
+	static struct spawn spawn, compiler;
 	struct arguments args = { 0 };
 	struct lock lock;
 	int r;
@@ -275,8 +298,9 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	r = spawn_init(&spawn, config.worker, config.user);
 	if (r >= 0)
-		r = serve(&config, &spawn);
+		r = serve(&config, &spawn, find_compiler(&compiler, &spawn, &config));
 	spawn_fini(&spawn);
+	spawn_fini(&compiler);
 	lock_drop(&lock);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -14,8 +14,11 @@
 #include "cuse_dev/base/log.h"
 #include "cuse_dev/vdev/profile.h"
 
-#define MIN_MEMORY (64ull << 20)
-#define MAX_MEMORY (256ull << 30) /* half the default window: the lower half holds all devices */
+#define MIN_MEMORY	    (64ull << 20)
+#define MIN_CACHE	    (1ull << 20)
+#define MAX_CACHE	    (64ull << 30)
+#define MIN_COMPILER_MEMORY (512ull << 20)
+#define MAX_MEMORY	    (256ull << 30) /* half the default window: the lower half holds all devices */
 
 typedef int set_fn(void *to, size_t size, const char *value);
 
@@ -112,6 +115,33 @@ static int set_path(void *to, size_t size, const char *value)
 	return *value == '/' ? set_text(to, size, value) : -EINVAL;
 }
 
+static int set_path_or_none(void *to, size_t size, const char *value)
+{
+	return strcmp(value, "none") ? set_path(to, size, value) : set_text(to, size, value);
+}
+
+static int set_cache_size(void *to, size_t size, const char *value)
+{
+	uint64_t n;
+	int r = config_size(value, &n);
+
+	if (r < 0 || n < MIN_CACHE || n > MAX_CACHE)
+		return -EINVAL;
+	*(uint64_t *)to = n;
+	return 0;
+}
+
+static int set_compiler_memory(void *to, size_t size, const char *value)
+{
+	uint64_t n;
+	int r = config_size(value, &n);
+
+	if (r < 0 || n < MIN_COMPILER_MEMORY)
+		return -EINVAL;
+	*(uint64_t *)to = n;
+	return 0;
+}
+
 static int set_bytes(void *to, size_t size, const char *value)
 {
 	return config_size(value, to);
@@ -125,6 +155,17 @@ static int set_count(void *to, size_t size, const char *value)
 	if (!r)
 		*(uint32_t *)to = (uint32_t)n;
 	return r;
+}
+
+static int set_compiler_threads(void *to, size_t size, const char *value)
+{
+	unsigned long n;
+	int r = number(value, 10, 64, &n);
+
+	if (r < 0 || !n)
+		return -EINVAL;
+	*(uint32_t *)to = (uint32_t)n;
+	return 0;
 }
 
 static int set_mode(void *to, size_t size, const char *value)
@@ -264,6 +305,15 @@ static const struct key daemon_keys[] = {
 	{ "threads", "a number, 0 for one per CPU", FIELD(struct config, threads), set_count },
 	{ "worker", "an absolute path", FIELD(struct config, worker), set_path },
 	{ "user", "a user name", FIELD(struct config, user), set_text },
+	{ "compiler", "an absolute path, or none", FIELD(struct config, compiler),
+	  set_path_or_none },
+	{ "compiler_memory", "a size of at least 512M", FIELD(struct config, compiler_memory),
+	  set_compiler_memory },
+	{ "compiler_threads", "a number from 1 to 64", FIELD(struct config, compiler_threads),
+	  set_compiler_threads },
+	{ "cache_dir", "an absolute path, or none", FIELD(struct config, cache_dir),
+	  set_path_or_none },
+	{ "cache_size", "a size from 1M to 64G", FIELD(struct config, cache_size), set_cache_size },
 	{ "node_dir", "an absolute path", FIELD(struct config, node_dir), set_path },
 	{ "run_dir", "an absolute path", FIELD(struct config, run_dir), set_path },
 	{ "control_mode", "octal permissions such as 0660", FIELD(struct config, control_mode),
@@ -332,6 +382,10 @@ void config_init(struct config *c)
 	c->control_group = CONFIG_NO_GROUP;
 	strcpy(c->node_dir, "/dev");
 	strcpy(c->run_dir, "/run/vgpu");
+	strcpy(c->cache_dir, "/var/cache/vgpu-cuse");
+	c->cache_size = 256ull << 20;
+	c->compiler_memory = 4ull << 30;
+	c->compiler_threads = 2;
 }
 
 struct reader {

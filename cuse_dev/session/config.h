@@ -40,13 +40,18 @@ struct config {
 	enum config_door door;
 	enum log_level log_level;
 	enum config_overcommit overcommit;
-	uint32_t threads;      /* compute threads per worker, 0: one per CPU allowed */
-	char worker[PATH_MAX]; /* "": beside the daemon or in the libexec directory */
-	char user[64];	       /* "": vgpu if it exists, else nobody */
+	uint32_t threads;	 /* compute threads per worker, 0: one per CPU allowed */
+	char worker[PATH_MAX];	 /* "": beside the daemon or in the libexec directory */
+	char user[64];		 /* "": vgpu if it exists, else nobody */
+	char compiler[PATH_MAX]; /* "": as for worker; "none": kernels are interpreted only */
 	char node_dir[PATH_MAX];
 	char run_dir[PATH_MAX];
 	uint32_t control_mode; /* permission bits of the control socket, 0: there is none */
 	gid_t control_group;   /* whose members may change things, CONFIG_NO_GROUP: root alone */
+	char cache_dir[PATH_MAX]; /* compiled kernels, a directory per user; "none": kept nowhere */
+	uint64_t cache_size;	  /* bytes per user */
+	uint64_t compiler_memory; /* bytes of address space of one compiler process */
+	uint32_t compiler_threads;
 	uint32_t device_count;
 	struct config_device device[VGPU_MAX_DEVICES];
 };

@@ -8,7 +8,9 @@
 
 #include "cuse_dev/base/limits.h"
 #include "cuse_dev/base/log.h"
+#include "cuse_dev/session/cache.h"
 #include "cuse_dev/session/reap.h"
+#include "cuse_dev/session/spawn.h"
 #include "cuse_dev/session/worker.h"
 #include "cuse_dev/vdev/profile.h"
 
@@ -110,7 +112,8 @@ void front_remove_device(struct front *f)
 	f->device_count--;
 }
 
-int front_create(const struct config *config, const struct spawn *spawn, struct front **ret_front)
+int front_create(const struct config *config, const struct spawn *spawn,
+		 const struct spawn *compiler, struct front **ret_front)
 {
 	struct front *f = calloc(1, sizeof(*f));
 	uint32_t i;
@@ -121,6 +124,9 @@ int front_create(const struct config *config, const struct spawn *spawn, struct 
 	f->config = config;
 	f->spawn = spawn;
 	f->born_ns = telemetry_now_ns();
+	f->compiler = compiler;
+	if (compiler)
+		f->cache_stamp = cache_stamp(compiler->program);
 	guard_init(&f->guard, f);
 	f->ended = calloc(VGPU_CLIENTS_KEPT, sizeof(*f->ended));
 	if (!f->ended) {
@@ -167,7 +173,7 @@ void front_destroy(struct front *f)
 	guard_fini(&f->guard);
 	while (f->sessions)
 		session_release(f->sessions);
-	while (f->ending_count && loop_once(&f->loop, 5000) > 0)
+	while ((f->ending_count || f->compiler_count) && loop_once(&f->loop, 5000) > 0)
 		;
 	if (f->ending_count)
 		log_warn("%u workers have not ended", f->ending_count);

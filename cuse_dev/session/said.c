@@ -25,7 +25,7 @@ static uint64_t now_ns(void)
 static void tell_lost(struct said *s)
 {
 	if (s->lost)
-		log_notice("worker %d of process %u said %llu more lines, which are lost",
+		log_notice("%s %d of process %u said %llu more lines, which are lost", s->what,
 			   (int)s->pid, s->tgid, (unsigned long long)s->lost);
 	s->lost = 0;
 }
@@ -40,8 +40,8 @@ static void end_line(struct said *s)
 		s->lines = 0;
 	}
 	if (s->lines < SAID_LINES)
-		log_notice("worker %d of process %u says: %.*s", (int)s->pid, s->tgid, (int)s->used,
-			   s->line);
+		log_notice("%s %d of process %u says: %.*s", s->what, (int)s->pid, s->tgid,
+			   (int)s->used, s->line);
 	else
 		s->lost++;
 	s->lines += s->lines < SAID_LINES;
@@ -123,7 +123,9 @@ int said_open(struct said *s, struct loop *loop, int *ret_theirs)
 {
 	int pair[2], r;
 
-	*s = (struct said){ .loop = loop, .pipe.fd = -1, .pause.fd = -1, .since_ns = now_ns() };
+	*s = (struct said){
+		.loop = loop, .what = "worker", .pipe.fd = -1, .pause.fd = -1, .since_ns = now_ns()
+	};
 	s->pipe.ready = on_pipe;
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return -errno;

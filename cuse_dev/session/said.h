@@ -21,6 +21,7 @@
 
 struct said {
 	struct loop *loop;
+	const char *what;	  /* who speaks, for the log: "worker" unless set after opening */
 	struct loop_source pipe;  /* fd -1: closed */
 	struct loop_source pause; /* timer while it is made to wait, -1 otherwise */
 	pid_t pid;

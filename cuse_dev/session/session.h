@@ -63,9 +63,10 @@ struct session_bulk {
 
 /**
  * front_create() - the daemon without doors. @config stays the caller's and must live as long;
- * @spawn: how to start a worker.
+ * @spawn: how to start a worker; @compiler: how to start the compiler of one, or NULL.
  */
-int front_create(const struct config *config, const struct spawn *spawn, struct front **ret_front);
+int front_create(const struct config *config, const struct spawn *spawn,
+		 const struct spawn *compiler, struct front **ret_front);
 /** front_destroy() - ends all workers and waits for them. No door may be left. */
 void front_destroy(struct front *f);
 struct loop *front_loop(struct front *f);

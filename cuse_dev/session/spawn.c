@@ -30,31 +30,37 @@
 #define VGPU_LIBEXECDIR "/usr/libexec/vgpu-cuse"
 #endif
 
-static void plumb(int sock, int err, int program_fd)
+/* Out of the way of the numbers that the child's descriptors get. */
+static int lift(int fd, int above)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, above);
+}
+
+static void plumb(const struct spawn_ends *ends, int program_fd)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	int sock = lift(ends->sock, program_fd + 1), extra = lift(ends->extra, program_fd + 1);
+	int last = WIRE_WORKER_FD + (extra >= 0), null, sig;
 	sigset_t none;
-	int null, sig;
 
 	for (sig = 1; sig < NSIG; sig++)
 		sigaction(sig, &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	dup2(err, STDERR_FILENO);
+	dup2(ends->err, STDERR_FILENO);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
 	} else {
-		dup2(err, STDOUT_FILENO);
+		dup2(STDERR_FILENO, STDOUT_FILENO);
 		close(STDIN_FILENO);
 	}
-	if (sock == WIRE_WORKER_FD)
-		fcntl(sock, F_SETFD, 0);
-	else
-		dup2(sock, WIRE_WORKER_FD);
+	dup2(sock, WIRE_WORKER_FD);
+	if (extra >= 0)
+		dup2(extra, last);
 	/* What is missed here (before Linux 5.9) closes on exec. */
-	syscall(SYS_close_range, WIRE_WORKER_FD + 1, program_fd - 1, 0);
+	syscall(SYS_close_range, last + 1, program_fd - 1, 0);
 	syscall(SYS_close_range, program_fd + 1, ~0u, 0);
 }
 
@@ -64,15 +70,15 @@ static void complain(const char *text)
 		return;
 }
 
-static void child(const struct spawn *sp, int sock, int err, char *const argv[])
+static void child(const struct spawn *sp, const struct spawn_ends *ends, char *const argv[])
 	__attribute__((noreturn));
 
-static void child(const struct spawn *sp, int sock, int err, char *const argv[])
+static void child(const struct spawn *sp, const struct spawn_ends *ends, char *const argv[])
 {
 	char *const envp[] = { NULL };
 	uint32_t missing;
 
-	plumb(sock, err, sp->program_fd);
+	plumb(ends, sp->program_fd);
 	missing = jail_enter(&sp->jail);
 	if (missing & ~sp->accept) {
 		complain("vgpu-cuse: error: a wall of the worker's jail fell after the daemon's "
@@ -87,17 +93,17 @@ static void child(const struct spawn *sp, int sock, int err, char *const argv[])
 	_exit(EXIT_NOEXEC);
 }
 
-static int start(const struct spawn *sp, int sock, int err, uint32_t client_tgid, pid_t *ret_pid,
-		 int *ret_pidfd)
+static int start(const struct spawn *sp, const struct spawn_ends *ends, uint32_t client_tgid,
+		 pid_t *ret_pid, int *ret_pidfd)
 {
 	char name[64];
 	char *argv[] = { name, NULL };
 	pid_t pid;
 
-	snprintf(name, sizeof(name), "vgpu-worker [client %u]", client_tgid);
+	snprintf(name, sizeof(name), "%s [client %u]", sp->name, client_tgid);
 	pid = jail_clone(&sp->jail, ret_pidfd);
 	if (!pid)
-		child(sp, sock, err, argv);
+		child(sp, ends, argv);
 	if (pid < 0)
 		return pid;
 	*ret_pid = pid;
@@ -121,38 +127,28 @@ static int open_program(const char *path, int *ret_fd)
 /* Beside the daemon (a build tree has a directory per room), then where packages put it. */
 static int find_program(struct spawn *sp, const char *program)
 {
-	static const char *const places[] = { "vgpu-worker", "worker/vgpu-worker",
-					      "../libexec/vgpu-cuse/vgpu-worker",
-					      "../lib/vgpu-cuse/vgpu-worker" };
+	static const char *const places[] = { "", "worker/", "compiler/", "../libexec/vgpu-cuse/",
+					      "../lib/vgpu-cuse/" };
 	char self[PATH_MAX], *slash;
 	ssize_t n;
 	size_t i;
-	int r;
 
 	if (*program) {
 		snprintf(sp->program, sizeof(sp->program), "%s", program);
-		r = open_program(sp->program, &sp->program_fd);
-		if (r < 0)
-			log_error("worker %s: %s", program, strerror(-r));
-		return r;
+		return open_program(sp->program, &sp->program_fd);
 	}
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	self[n > 0 ? n : 0] = '\0';
 	slash = strrchr(self, '/');
 	for (i = 0; slash && i < sizeof(places) / sizeof(places[0]); i++) {
 		slash[1] = '\0';
-		if ((size_t)snprintf(sp->program, sizeof(sp->program), "%s%s", self, places[i]) <
-			    sizeof(sp->program) &&
+		if ((size_t)snprintf(sp->program, sizeof(sp->program), "%s%s%s", self, places[i],
+				     sp->name) < sizeof(sp->program) &&
 		    !access(sp->program, X_OK) && !open_program(sp->program, &sp->program_fd))
 			return 0;
 	}
-	snprintf(sp->program, sizeof(sp->program), "%s/vgpu-worker", VGPU_LIBEXECDIR);
-	r = open_program(sp->program, &sp->program_fd);
-	if (r < 0)
-		log_error(
-			"no vgpu-worker beside the daemon nor at %s; say where with --worker=PATH",
-			sp->program);
-	return r;
+	snprintf(sp->program, sizeof(sp->program), "%s/%s", VGPU_LIBEXECDIR, sp->name);
+	return open_program(sp->program, &sp->program_fd);
 }
 
 /* Does the binary run in this jail? It may not find its libraries in a private root. */
@@ -167,7 +163,7 @@ static bool runs(const struct spawn *sp)
 		return false;
 	pid = jail_clone(&sp->jail, &pidfd);
 	if (!pid)
-		child(sp, quiet[1], quiet[1], argv);
+		child(sp, &(struct spawn_ends){ quiet[1], -1, quiet[1] }, argv);
 	close(quiet[1]);
 	if (pid > 0) {
 		close(pidfd);
@@ -195,13 +191,17 @@ int spawn_init(struct spawn *sp, const char *program, const char *user)
 {
 	int r;
 
-	memset(sp, 0, sizeof(*sp));
-	sp->start = start;
-	sp->program_fd = -1;
+	*sp = (struct spawn){ .start = start, .name = "vgpu-worker", .program_fd = -1 };
 	r = jail_init(&sp->jail, user);
 	if (r < 0)
 		return r;
 	r = find_program(sp, program);
+	if (r < 0 && *program)
+		log_error("worker %s: %s", program, strerror(-r));
+	else if (r < 0)
+		log_error(
+			"no vgpu-worker beside the daemon nor at %s; say where with --worker=PATH",
+			sp->program);
 	if (r < 0)
 		return r;
 	sp->jail.program = sp->program;
@@ -217,6 +217,23 @@ int spawn_init(struct spawn *sp, const char *program, const char *user)
 	}
 	tell(sp->accept);
 	return 0;
+}
+
+int spawn_init_like(struct spawn *sp, const struct spawn *model, const char *name,
+		    const char *program)
+{
+	int r;
+
+	*sp = *model;
+	sp->name = name;
+	sp->program_fd = -1;
+	r = find_program(sp, program);
+	if (r >= 0 && access(sp->program, X_OK) < 0) {
+		r = -errno;
+		spawn_fini(sp);
+	}
+	sp->jail.program = sp->program;
+	return r;
 }
 
 void spawn_fini(struct spawn *sp)

@@ -18,7 +18,7 @@
 #include "ioctl/vgpu_ioctl.h"
 
 #define WIRE_MAX_PAYLOAD 16384
-#define WIRE_MAX_FDS	 20
+#define WIRE_MAX_FDS	 23
 #define WIRE_WORKER_FD	 3 /* the worker's end of the socket after exec */
 
 /* Bounce buffer for pread/pwrite, one memfd per worker, made by the front, sent with WIRE_INIT. */
@@ -67,6 +67,8 @@ struct wire_bulk {
 #define WIRE_FD_HOST	  (1u << 2)
 #define WIRE_FD_DEVICE(i) (1u << (3 + (i))) /* arena of device i, up to VGPU_MAX_DEVICES */
 #define WIRE_FD_METER	  WIRE_FD_DEVICE(VGPU_MAX_DEVICES) /* struct meter_page, ours and its */
+#define WIRE_FD_COMPILER  (1u << 20)	    /* socket to the compiler, SOCK_SEQPACKET */
+#define WIRE_FD_CACHE	  (1u << 21)	    /* base/store.h, read-only: what was compiled before */
 
 /** struct wire_device - what a worker must know of each device */
 struct wire_device {

@@ -21,6 +21,8 @@
 
 #include "cuse_dev/base/limits.h"
 #include "cuse_dev/base/log.h"
+#include "cuse_dev/session/cache.h"
+#include "cuse_dev/session/compiler.h"
 #include "cuse_dev/session/spawn.h"
 
 #define SEND_BUFFER	 (1 << 20)
@@ -72,6 +74,7 @@ static void worker_free(struct worker *w)
 		close(w->bounce_fd);
 	worker_drop_meter(w);
 	said_close(&w->said);
+	compiler_destroy(w->compiler);
 	free_outgoing(w);
 	free(w);
 }
@@ -394,7 +397,9 @@ static int make_shared(struct worker *w)
 	return 0;
 }
 
-static size_t fill_init(struct worker *w, struct wire_init *init, int fds[WIRE_MAX_FDS])
+/* @compiler, @cache: -1 if there is none */
+static size_t fill_init(struct worker *w, struct wire_init *init, int compiler, int cache,
+			int fds[WIRE_MAX_FDS])
 {
 	const struct front *f = w->front;
 	const struct client_share *sh = w->client->share;
@@ -430,6 +435,14 @@ static size_t fill_init(struct worker *w, struct wire_init *init, int fds[WIRE_M
 		init->device[i].mem_reserved = f->device[i].reserved;
 		w->generation[i] = f->device[i].generation;
 	}
+	if (compiler >= 0) {
+		fds[n++] = compiler;
+		init->fd_mask |= WIRE_FD_COMPILER;
+	}
+	if (cache >= 0) {
+		fds[n++] = cache;
+		init->fd_mask |= WIRE_FD_CACHE;
+	}
 	return n;
 }
 
@@ -440,19 +453,29 @@ static int send_init(struct worker *w)
 		struct wire_init init;
 	} m;
 	struct pending *p;
-	int fds[WIRE_MAX_FDS];
+	int fds[WIRE_MAX_FDS], compiler = -1, cache = -1;
 	size_t count;
 	int r;
 
 	p = worker_pending(w, WIRE_INIT, 0, NULL);
 	if (!p)
 		return -ENOMEM;
-	count = fill_init(w, &m.init, fds);
+	r = compiler_create(w->client, &w->compiler, &compiler);
+	if (r < 0 && r != -ENOENT)
+		log_warn("worker of process %u has no compiler: %s", w->client->id.tgid,
+			 strerror(-r));
+	if (compiler >= 0)
+		cache = cache_open(w->front, w->client->uid, false);
+	count = fill_init(w, &m.init, compiler, cache, fds);
 	m.head = (struct wire_msg){ .kind = WIRE_INIT,
 				    .tag = p->tag,
 				    .payload_bytes = sizeof(m.init),
 				    .fds = (uint32_t)count };
 	r = send_now(w->sock.fd, &m, sizeof(m), fds, count);
+	if (compiler >= 0)
+		close(compiler);
+	if (cache >= 0)
+		close(cache);
 	return r == -EPIPE ? 0 : r; /* died at once: as if it had died a moment later */
 }
 
@@ -497,8 +520,8 @@ int worker_start(struct client *c)
 	if (r >= 0)
 		r = said_open(&w->said, &f->loop, &their_stderr);
 	if (r >= 0)
-		r = f->spawn->start(f->spawn, theirs, their_stderr, c->id.tgid, &w->pid,
-				    &w->exit.fd);
+		r = f->spawn->start(f->spawn, &(struct spawn_ends){ theirs, -1, their_stderr },
+				    c->id.tgid, &w->pid, &w->exit.fd);
 	if (theirs >= 0)
 		close(theirs);
 	if (their_stderr >= 0)

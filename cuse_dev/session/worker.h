@@ -43,10 +43,11 @@ struct outgoing {
 struct worker {
 	struct front *front;
 	struct client *client;
-	pid_t pid;		 /* 0: not a process of ours (tests) */
-	struct loop_source exit; /* pidfd, -1 none */
-	struct loop_source sock; /* -1 once broken */
-	struct said said;	 /* its stderr */
+	pid_t pid;		   /* 0: not a process of ours (tests) */
+	struct loop_source exit;   /* pidfd, -1 none */
+	struct loop_source sock;   /* -1 once broken */
+	struct said said;	   /* its stderr */
+	struct compiler *compiler; /* NULL: none */
 	struct pending *pending;
 	uint32_t pending_count, waiting_count;
 	struct pending *waiting, **waiting_last;

@@ -18,6 +18,12 @@ static int *fd_of(struct worker_call *c, uint32_t mask, uint32_t bit)
 	return mask & bit ? &c->fds[before] : &none;
 }
 
+static uint32_t known_fds(uint32_t device_count)
+{
+	return (WIRE_FD_DEVICE(device_count) - 1) | WIRE_FD_METER | WIRE_FD_COMPILER |
+	       WIRE_FD_CACHE;
+}
+
 static int fill_mem(struct worker_call *c, const struct wire_init *in, struct mem_config *m)
 {
 	uint32_t i;
@@ -91,8 +97,7 @@ int worker_init(struct worker *w, struct worker_call *c)
 
 	if (c->msg.payload_bytes != sizeof(*in) || in->device_count > VGPU_MAX_DEVICES ||
 	    (uint32_t)__builtin_popcount(in->fd_mask) != c->fd_count ||
-	    (in->fd_mask & ~WIRE_FD_METER) >= WIRE_FD_DEVICE(in->device_count) ||
-	    !(in->fd_mask & WIRE_FD_BOUNCE) ||
+	    in->fd_mask & ~(known_fds(in->device_count)) || !(in->fd_mask & WIRE_FD_BOUNCE) ||
 	    (in->fd_mask & WIRE_FD_CONTROL && in->control_bytes != VGPU_SHARE_CONTROL_BYTES))
 		return -EINVAL;
 	bounce = mmap(NULL, BOUNCE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,

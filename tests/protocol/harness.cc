@@ -90,17 +90,17 @@ int memfd(uint64_t bytes, int seals)
 	return fd;
 }
 
-int Protocol::start(const struct spawn *sp, int sock, int err, uint32_t tgid, pid_t *ret_pid,
-		    int *ret_pidfd)
+int Protocol::start(const struct spawn *sp, const struct spawn_ends *ends, uint32_t tgid,
+		    pid_t *ret_pid, int *ret_pidfd)
 {
 	/* base is the first member of Spawn */
 	Protocol *test = reinterpret_cast<const Spawn *>(sp)->test;
 
 	(void)tgid;
-	test->worker = fcntl(sock, F_DUPFD_CLOEXEC, 0);
+	test->worker = fcntl(ends->sock, F_DUPFD_CLOEXEC, 0);
 	if (test->worker_stderr >= 0)
 		close(test->worker_stderr);
-	test->worker_stderr = fcntl(err, F_DUPFD_CLOEXEC, 0);
+	test->worker_stderr = fcntl(ends->err, F_DUPFD_CLOEXEC, 0);
 	test->starts++;
 	*ret_pid = 0;
 	*ret_pidfd = -1;
@@ -124,7 +124,7 @@ void Protocol::configure(const std::vector<std::string> &devices, const char *ov
 	spawn_.base.start = start;
 	spawn_.base.program_fd = -1;
 	spawn_.test = this;
-	ASSERT_EQ(front_create(&config_, &spawn_.base, &front), 0);
+	ASSERT_EQ(front_create(&config_, &spawn_.base, nullptr, &front), 0);
 }
 
 void Protocol::TearDown()

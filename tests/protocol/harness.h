@@ -122,8 +122,8 @@ protected:
 	int starts = 0;
 
 private:
-	static int start(const struct spawn *sp, int sock, int err, uint32_t tgid, pid_t *ret_pid,
-			 int *ret_pidfd);
+	static int start(const struct spawn *sp, const struct spawn_ends *ends, uint32_t tgid,
+			 pid_t *ret_pid, int *ret_pidfd);
 	struct config config_;
 	struct Spawn {
 		struct spawn base;

@@ -100,6 +100,30 @@ TEST_F(IrText, NumbersInAllForms)
 	EXPECT_EQ(16u, u->funcs[0]->blocks[0].insts[3].opnd[1].imm);
 }
 
+TEST_F(IrText, AddressesOfVariablesCountFromTheirModule)
+{
+	struct ir_unit *u;
+
+	ASSERT_EQ(0, read("unit func \"k\" regs u64 block mov u64 %0 = global 0x40 "
+			  "add u64 %0 = managed 0x8, 0x8 exit",
+			  &u))
+		<< err;
+	const struct ir_operand *mov = u->funcs[0]->blocks[0].insts[0].opnd;
+	const struct ir_operand *add = u->funcs[0]->blocks[0].insts[1].opnd;
+	EXPECT_EQ(IR_BASE_GLOBAL, mov[1].base);
+	EXPECT_EQ(0x40u, mov[1].imm);
+	EXPECT_EQ(IR_BASE_MANAGED, add[1].base);
+	EXPECT_EQ(IR_BASE_NONE, add[2].base);
+	const std::string text = print(u);
+	EXPECT_NE(std::string::npos, text.find("mov u64 %0 = global 0x40")) << text;
+	/* wherever they lie, the text is the same */
+	u->base_va[IR_BASE_GLOBAL] = 0x700000000000;
+	u->base_va[IR_BASE_MANAGED] = 0x780000000000;
+	u->funcs[0]->blocks[0].insts[0].opnd[1].imm += 0x700000000000;
+	u->funcs[0]->blocks[0].insts[1].opnd[1].imm += 0x780000000000;
+	EXPECT_EQ(text, print(u));
+}
+
 TEST_F(IrText, ErrorsSayWhere)
 {
 	struct ir_unit *u;

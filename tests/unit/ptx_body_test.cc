@@ -136,6 +136,18 @@ TEST(PtxBody, TextureTensorAndClusterFormsParse)
 	}
 }
 
+TEST(PtxBody, VariablesStayRelativeToTheirModuleInTheText)
+{
+	PtxUnit u(std::string(ptx_head) +
+		  ".global .u32 a; .global .u32 b; .entry k() { .reg .u64 %d; .reg .u32 %r; "
+		  "mov.u64 %d, b+8; ld.global.u32 %r, [b]; mov.u32 %r, b; ret; }");
+
+	ASSERT_EQ(0u, u.code) << u.err.text;
+	EXPECT_NE(std::string::npos, u.ir().find("global 0xc")) << u.ir();
+	EXPECT_NE(std::string::npos, u.ir().find("global 0x4")) << u.ir();
+	EXPECT_EQ(std::string::npos, u.ir().find("0x700000000004")) << u.ir();
+}
+
 TEST(PtxBody, NestingIsLimited)
 {
 	std::string open, close;

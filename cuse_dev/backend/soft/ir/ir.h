@@ -411,9 +411,17 @@ enum ir_builtin {
 
 enum ir_operand_kind { IR_OPND_NONE, IR_OPND_REG, IR_OPND_IMM };
 
-/** An operand. Floats are immediates by bit pattern in the type of the use. */
+/* What an immediate address counts from; what is compiled for keeps must not contain the sum. */
+enum ir_base { IR_BASE_NONE, IR_BASE_GLOBAL, IR_BASE_MANAGED, IR_BASE_COUNT };
+
+/**
+ * An operand. Floats are immediates by bit pattern in the type of the use. The address of a module's
+ * variable is an immediate with a base: imm is the sum, imm - ir_unit.base_va[base] the offset into
+ * the module's memory of that kind.
+ */
 struct ir_operand {
 	uint8_t kind; /* enum ir_operand_kind; NONE for an unused result ("_") */
+	uint8_t base; /* enum ir_base, for IMM */
 	uint32_t reg; /* index into ir_func.regs */
 	uint64_t imm;
 };
@@ -512,11 +520,13 @@ struct ir_unit {
 	uint32_t max_call_depth; /* 0 = recursion or indirect calls */
 	bool uses_barrier;
 	bool uses_grid_sync; /* reads %envreg1/2 */
+	uint64_t base_va[IR_BASE_COUNT]; /* where the module's memory lies; 0 in what is read from text */
 };
 
 /* ---- ir_text.c ------------------------------------------------------------------------------ */
 
-/** ir_print() - the unit as text; caller frees. NULL when out of memory. */
+/** ir_print() - the unit as text, the same wherever its variables lie; caller frees. NULL when out of
+ * memory. */
 char *ir_print(const struct ir_unit *unit);
 /** ir_read() - the reverse. @err gets "line:column: message". Returns 0, -EINVAL, -ENOMEM. */
 int ir_read(const char *text, struct base_arena *arena, struct ir_unit **ret_unit, char *err,

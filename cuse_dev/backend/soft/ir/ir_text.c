@@ -128,20 +128,23 @@ static void print_enum(FILE *f, const char *key, uint32_t value, const char *con
 		fprintf(f, " %s=%u", key, value);
 }
 
-static void print_operands(FILE *f, const struct ir_operand *o, uint32_t n)
+static const char *const base_names[] = { "", "global", "managed" };
+
+static void print_operands(FILE *f, const struct ir_unit *u, const struct ir_operand *o, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		fputs(i ? ", " : " ", f);
 		if (o[i].kind == IR_OPND_REG)
 			fprintf(f, "%%%u", o[i].reg);
 		else if (o[i].kind == IR_OPND_IMM)
-			fprintf(f, "0x%llx", (unsigned long long)o[i].imm);
+			fprintf(f, "%s%s0x%llx", base_names[o[i].base], o[i].base ? " " : "",
+				(unsigned long long)(o[i].imm - u->base_va[o[i].base]));
 		else
 			putc('_', f);
 	}
 }
 
-static void print_inst(FILE *f, const struct ir_inst *in)
+static void print_inst(FILE *f, const struct ir_unit *u, const struct ir_inst *in)
 {
 	putc('\t', f);
 	if (in->guard >= 0)
@@ -179,16 +182,16 @@ static void print_inst(FILE *f, const struct ir_inst *in)
 		fprintf(f, " func=%u", in->aux->func);
 	}
 	if (in->nd) {
-		print_operands(f, in->opnd, in->nd);
+		print_operands(f, u, in->opnd, in->nd);
 		fputs(" =", f);
 	}
-	print_operands(f, in->opnd + in->nd, in->ns);
+	print_operands(f, u, in->opnd + in->nd, in->ns);
 	if (in->line || in->column)
 		fprintf(f, " !%u:%u", in->line, in->column);
 	putc('\n', f);
 }
 
-static void print_block(FILE *f, const struct ir_block *b)
+static void print_block(FILE *f, const struct ir_unit *u, const struct ir_block *b)
 {
 	fputs("block", f);
 	if (b->label) {
@@ -199,7 +202,7 @@ static void print_block(FILE *f, const struct ir_block *b)
 		fprintf(f, " !%u", b->line);
 	putc('\n', f);
 	for (uint32_t i = 0; i < b->count; i++)
-		print_inst(f, &b->insts[i]);
+		print_inst(f, u, &b->insts[i]);
 	switch (b->term) {
 	case IR_TERM_JUMP:
 		fprintf(f, "\tjump %u\n", b->target[0]);
@@ -223,7 +226,7 @@ static void print_block(FILE *f, const struct ir_block *b)
 	}
 }
 
-static void print_func(FILE *f, const struct ir_func *fn)
+static void print_func(FILE *f, const struct ir_unit *u, const struct ir_func *fn)
 {
 	fputs("func ", f);
 	print_string(f, fn->name ? fn->name : "");
@@ -240,7 +243,7 @@ static void print_func(FILE *f, const struct ir_func *fn)
 	}
 	putc('\n', f);
 	for (uint32_t i = 0; i < fn->nblocks; i++)
-		print_block(f, &fn->blocks[i]);
+		print_block(f, u, &fn->blocks[i]);
 }
 
 char *ir_print(const struct ir_unit *unit)
@@ -255,7 +258,7 @@ char *ir_print(const struct ir_unit *unit)
 		unit->max_call_depth, unit->uses_barrier ? " barrier" : "",
 		unit->uses_grid_sync ? " gridsync" : "");
 	for (uint32_t i = 0; i < unit->nfuncs; i++)
-		print_func(f, unit->funcs[i]);
+		print_func(f, unit, unit->funcs[i]);
 	if (fclose(f) != 0) {
 		free(text);
 		return NULL;
@@ -679,7 +682,8 @@ static uint32_t read_operands(struct reader *r, struct ir_operand *o, uint32_t m
 {
 	uint32_t n = 0;
 
-	if (!is_reg(r) && r->tok != TOK_NUMBER && !is_word(r, "_"))
+	if (!is_reg(r) && r->tok != TOK_NUMBER && !is_word(r, "_") && !is_word(r, "global") &&
+	    !is_word(r, "managed"))
 		return 0;
 	do {
 		if (n == max) {
@@ -689,8 +693,12 @@ static uint32_t read_operands(struct reader *r, struct ir_operand *o, uint32_t m
 		memset(&o[n], 0, sizeof(o[n]));
 		if (accept_word(r, "_")) {
 			o[n].kind = IR_OPND_NONE;
-		} else if (r->tok == TOK_NUMBER) {
+		} else if (!is_reg(r)) {
 			o[n].kind = IR_OPND_IMM;
+			if (accept_word(r, "global"))
+				o[n].base = IR_BASE_GLOBAL;
+			else if (accept_word(r, "managed"))
+				o[n].base = IR_BASE_MANAGED;
 			o[n].imm = want_number(r);
 		} else {
 			o[n].kind = IR_OPND_REG;

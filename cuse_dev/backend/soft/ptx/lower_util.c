@@ -297,6 +297,7 @@ bool ptx_lo_var(struct ptx_lower *l, struct ptx_var *v, const struct ptx_opnd *a
 			l->un->info.const_bytes += (uint32_t)v->size;
 		}
 		ret_imm->imm = ptx_var_address(v, l->un->place);
+		ret_imm->base = v->managed ? IR_BASE_MANAGED : IR_BASE_GLOBAL;
 		return true;
 	}
 }
@@ -459,6 +460,8 @@ static struct ir_operand var_value(struct ptx_lower *l, const struct ptx_opnd *o
 	if (space != IR_SPACE_FRAME) {
 		if (imm.reg != PTX_LO_DYNAMIC)
 			imm.imm = mask_to(imm.imm, type);
+		if (ir_type_bits(type) < 64)
+			imm.base = IR_BASE_NONE;
 		return imm;
 	}
 	d = ptx_lo_temp(l, type);

@@ -251,6 +251,8 @@ uint32_t ptx_unit_create(struct ptx_module *m, struct ptx_func *f, const struct 
 		goto destroy;
 	}
 	un.u->arena = un.arena;
+	un.u->base_va[IR_BASE_GLOBAL] = place->global_va;
+	un.u->base_va[IR_BASE_MANAGED] = place->managed_va;
 	ok = make(&un, f);
 	if (!ok && !err->code)
 		no_memory(&un);

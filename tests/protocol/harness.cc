@@ -107,6 +107,20 @@ int Protocol::start(const struct spawn *sp, const struct spawn_ends *ends, uint3
 	return 0;
 }
 
+int Protocol::start_compiler(const struct spawn *sp, const struct spawn_ends *ends, uint32_t tgid,
+			     pid_t *ret_pid, int *ret_pidfd)
+{
+	Protocol *test = reinterpret_cast<const Spawn *>(sp)->test;
+
+	(void)tgid;
+	test->compiler = fcntl(ends->sock, F_DUPFD_CLOEXEC, 0);
+	test->compiler_cache = ends->extra < 0 ? -1 : fcntl(ends->extra, F_DUPFD_CLOEXEC, 0);
+	test->compiler_starts++;
+	*ret_pid = 0;
+	*ret_pidfd = -1;
+	return 0;
+}
+
 void Protocol::SetUp()
 {
 	me = { static_cast<uint32_t>(gettid()), getuid(), getgid() };
@@ -124,7 +138,16 @@ void Protocol::configure(const std::vector<std::string> &devices, const char *ov
 	spawn_.base.start = start;
 	spawn_.base.program_fd = -1;
 	spawn_.test = this;
-	ASSERT_EQ(front_create(&config_, &spawn_.base, nullptr, &front), 0);
+	compiler_spawn_ = spawn_;
+	compiler_spawn_.base.start = start_compiler;
+	strcpy(compiler_spawn_.base.program, "/proc/self/exe");
+	if (!cache_dir_.empty()) {
+		ASSERT_EQ(config_set(&config_, "test", "cache_dir", cache_dir_.c_str()), 0);
+	}
+	ASSERT_EQ(config_set(&config_, "test", "cache_size", "4M"), 0);
+	ASSERT_EQ(front_create(&config_, &spawn_.base,
+			       cache_dir_.empty() ? nullptr : &compiler_spawn_.base, &front),
+		  0);
 }
 
 void Protocol::TearDown()
@@ -134,8 +157,9 @@ void Protocol::TearDown()
 	front_destroy(front);
 	if (worker >= 0)
 		close(worker);
-	if (worker_stderr >= 0)
-		close(worker_stderr);
+	for (int fd : { worker_stderr, compiler, compiler_cache })
+		if (fd >= 0)
+			close(fd);
 }
 
 struct session *Protocol::open_as(const struct session_caller &who, uint32_t device, int access)

@@ -67,7 +67,11 @@ protected:
 	void SetUp() override;
 	void TearDown() override;
 
-	/** configure() - in the body of a test, before the first open: "T4,memory=1G". */
+	/**
+	 * configure() - in the body of a test, before the first open: "T4,memory=1G". Before it,
+	 * with_compiler(): the daemon has one, and keeps what is compiled in @cache_dir, "none": nowhere.
+	 */
+	void with_compiler(const std::string &cache_dir) { cache_dir_ = cache_dir; }
 	void configure(const std::vector<std::string> &devices, const char *overcommit = "lazy");
 
 	struct session *open(uint32_t device = 0);
@@ -120,15 +124,20 @@ protected:
 	struct front *front = nullptr;
 	int worker = -1, worker_stderr = -1;
 	int starts = 0;
+	/* The same of a compiler: its socket, its cache. */
+	int compiler = -1, compiler_cache = -1, compiler_starts = 0;
 
 private:
 	static int start(const struct spawn *sp, const struct spawn_ends *ends, uint32_t tgid,
 			 pid_t *ret_pid, int *ret_pidfd);
 	struct config config_;
+	static int start_compiler(const struct spawn *sp, const struct spawn_ends *ends,
+				  uint32_t tgid, pid_t *ret_pid, int *ret_pidfd);
 	struct Spawn {
 		struct spawn base;
 		Protocol *test;
-	} spawn_;
+	} spawn_, compiler_spawn_;
+	std::string cache_dir_;
 	std::vector<struct session *> open_;
 };
 

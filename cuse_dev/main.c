@@ -269,6 +269,9 @@ static const struct spawn *find_compiler(struct spawn *compiler, const struct sp
 			   strerror(-r));
 		return NULL;
 	}
+	snprintf(compiler->arg[0], sizeof(compiler->arg[0]), "--threads=%u", c->compiler_threads);
+	snprintf(compiler->arg[1], sizeof(compiler->arg[1]), "--memory=%llu",
+		 (unsigned long long)c->compiler_memory);
 	return compiler;
 }
 

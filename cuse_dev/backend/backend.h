@@ -37,6 +37,7 @@ struct backend_device {
 	uint64_t window_base; /* device addresses: [window_base, window_base + window_size) */
 	uint64_t window_size;
 	uint32_t threads; /* CPU threads for blocks, >= 1 */
+	void *compiler;	  /* of compiler_create(), NULL: none */
 };
 
 /** A refusal or a compiler message, in the words of the JIT log ("line:column: text" lines). */
@@ -112,6 +113,13 @@ struct backend_fault {
 
 struct backend_ops {
 	const char *name; /* "soft", "host" */
+
+	/*
+	 * Optional: who compiles what runs often; one for all devices of the process. @sock leads to
+	 * the compiler, @cache (-1: none) is a store to read; both become its own, also on failure.
+	 */
+	int (*compiler_create)(int sock, int cache, void **ret_compiler);
+	void (*compiler_destroy)(void *compiler);
 
 	int (*open)(const struct backend_device *dev, void **ret_backend);
 	void (*close)(void *backend);

@@ -46,8 +46,8 @@ struct config {
 	char compiler[PATH_MAX]; /* "": as for worker; "none": kernels are interpreted only */
 	char node_dir[PATH_MAX];
 	char run_dir[PATH_MAX];
-	uint32_t control_mode; /* permission bits of the control socket, 0: there is none */
-	gid_t control_group;   /* whose members may change things, CONFIG_NO_GROUP: root alone */
+	uint32_t control_mode;	  /* permission bits of the control socket, 0: there is none */
+	gid_t control_group;	  /* whose members may change things, CONFIG_NO_GROUP: root alone */
 	char cache_dir[PATH_MAX]; /* compiled kernels, a directory per user; "none": kept nowhere */
 	uint64_t cache_size;	  /* bytes per user */
 	uint64_t compiler_memory; /* bytes of address space of one compiler process */

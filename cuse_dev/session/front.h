@@ -77,8 +77,8 @@ struct front {
 	uint64_t born_ns;     /* CLOCK_MONOTONIC */
 	uint64_t last_client; /* serial of the newest */
 	struct fault_log *faults;
-	struct front_ended *ended; /* [VGPU_CLIENTS_KEPT], a ring */
-	uint64_t ended_count;	   /* of all that were ever written to it */
+	struct front_ended *ended;    /* [VGPU_CLIENTS_KEPT], a ring */
+	uint64_t ended_count;	      /* of all that were ever written to it */
 	const struct spawn *compiler; /* NULL: none */
 	uint32_t compiler_count;      /* not reaped yet */
 	uint64_t cache_stamp;	      /* of compiler and CPU: part of the name of cache files */

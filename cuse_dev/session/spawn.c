@@ -96,9 +96,11 @@ static void child(const struct spawn *sp, const struct spawn_ends *ends, char *c
 static int start(const struct spawn *sp, const struct spawn_ends *ends, uint32_t client_tgid,
 		 pid_t *ret_pid, int *ret_pidfd)
 {
-	char name[64];
-	char *argv[] = { name, NULL };
+	char name[64], arg[2][sizeof(sp->arg[0])];
+	char *argv[] = { name, *sp->arg[0] ? arg[0] : NULL, *sp->arg[1] ? arg[1] : NULL, NULL };
 	pid_t pid;
+
+	memcpy(arg, sp->arg, sizeof(arg));
 
 	snprintf(name, sizeof(name), "%s [client %u]", sp->name, client_tgid);
 	pid = jail_clone(&sp->jail, ret_pidfd);

@@ -27,6 +27,7 @@ struct spawn {
 	int (*start)(const struct spawn *sp, const struct spawn_ends *ends, uint32_t client_tgid,
 		     pid_t *ret_pid, int *ret_pidfd);
 	const char *name; /* of the program */
+	char arg[2][40];  /* its arguments, "" none */
 	int program_fd;	  /* its binary, opened */
 	uint32_t accept;  /* walls that may be missing: those the probe could not have */
 	struct jail jail;

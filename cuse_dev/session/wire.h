@@ -67,8 +67,8 @@ struct wire_bulk {
 #define WIRE_FD_HOST	  (1u << 2)
 #define WIRE_FD_DEVICE(i) (1u << (3 + (i))) /* arena of device i, up to VGPU_MAX_DEVICES */
 #define WIRE_FD_METER	  WIRE_FD_DEVICE(VGPU_MAX_DEVICES) /* struct meter_page, ours and its */
-#define WIRE_FD_COMPILER  (1u << 20)	    /* socket to the compiler, SOCK_SEQPACKET */
-#define WIRE_FD_CACHE	  (1u << 21)	    /* base/store.h, read-only: what was compiled before */
+#define WIRE_FD_COMPILER  (1u << 20) /* socket to the compiler, SOCK_SEQPACKET */
+#define WIRE_FD_CACHE	  (1u << 21) /* base/store.h, read-only: what was compiled before */
 
 /** struct wire_device - what a worker must know of each device */
 struct wire_device {

@@ -40,6 +40,7 @@ int vdev_create(const struct vdev_config *config, struct vdev **ret_vdev)
 		d->backend.window_base = config->window_base;
 		d->backend.window_size = config->window_size;
 		d->backend.threads = config->threads ? config->threads : cpu_count();
+		d->backend.compiler = config->compiler;
 	}
 	if (r < 0) {
 		free(v);

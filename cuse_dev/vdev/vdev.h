@@ -33,6 +33,7 @@ struct vdev_config {
 	const struct backend_ops *ops;
 	uint64_t window_base, window_size;
 	uint32_t threads; /* compute threads, 0: one per CPU allowed */
+	void *compiler;	  /* of ops->compiler_create(), the caller's; NULL: none */
 	uint32_t device_count;
 	const char *profile[VGPU_MAX_DEVICES];
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define BOUNCE_BYTES ((size_t)WIRE_BOUNCE_SLOTS * WIRE_BOUNCE_BYTES)
 #define HOST_BYTES   (256ull << 30) /* of a HOST arena of our own */
@@ -70,6 +71,31 @@ static int create_mem(struct worker *w, struct worker_call *c, const struct wire
 	return 0;
 }
 
+/* Taken out of the call: whoever gets it closes it. */
+static int take_fd(struct worker_call *c, uint32_t mask, uint32_t bit)
+{
+	int *at = fd_of(c, mask, bit), fd = *at;
+
+	*at = -1;
+	return fd;
+}
+
+/* Without one kernels are interpreted, which is no error. */
+static void create_compiler(struct worker *w, struct worker_call *c, const struct wire_init *in)
+{
+	int sock = take_fd(c, in->fd_mask, WIRE_FD_COMPILER);
+	int cache = take_fd(c, in->fd_mask, WIRE_FD_CACHE);
+
+	if (sock >= 0 && w->options->ops->compiler_create) {
+		w->options->ops->compiler_create(sock, cache, &w->compiler);
+		return;
+	}
+	if (sock >= 0)
+		close(sock);
+	if (cache >= 0)
+		close(cache);
+}
+
 static int create_vdev(struct worker *w, const struct wire_init *in)
 {
 	struct vdev_config config = {
@@ -79,6 +105,7 @@ static int create_vdev(struct worker *w, const struct wire_init *in)
 		.window_base = in->window_base,
 		.window_size = in->window_size,
 		.threads = in->threads,
+		.compiler = w->compiler,
 		.device_count = in->device_count,
 	};
 	uint32_t i;
@@ -114,6 +141,7 @@ int worker_init(struct worker *w, struct worker_call *c)
 	r = queue_create(&q, &w->queue);
 	if (r < 0)
 		goto fini;
+	create_compiler(w, c, in);
 	r = create_vdev(w, in);
 	if (r < 0)
 		goto fini;
@@ -135,11 +163,14 @@ fini:
 void worker_fini(struct worker *w)
 {
 	vdev_destroy(w->vdev);
+	if (w->compiler)
+		w->options->ops->compiler_destroy(w->compiler);
 	queue_destroy(w->queue);
 	mem_destroy(w->mem);
 	if (w->bounce)
 		munmap(w->bounce, BOUNCE_BYTES);
 	w->vdev = NULL;
+	w->compiler = NULL;
 	w->queue = NULL;
 	w->mem = NULL;
 	w->bounce = NULL;

@@ -24,6 +24,7 @@ static const int allowed[] = {
 	SCMP_SYS(madvise),
 	SCMP_SYS(brk),
 	SCMP_SYS(fallocate),
+	SCMP_SYS(memfd_create),
 	/* descriptors it holds */
 	SCMP_SYS(read),
 	SCMP_SYS(write),
@@ -107,10 +108,12 @@ static int add_conditional(scmp_filter_ctx f)
 	const uint64_t all = ~0ull;
 	int r;
 
-	/* The interpreter needs no executable memory. */
+	/* Compiled kernels become executable when they are no longer writable. */
 	r = allow_if(f, SCMP_SYS(mmap), 2, PROT_EXEC, 0);
 	if (r == 0)
 		r = allow_if(f, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
+	if (r == 0)
+		r = allow_if(f, SCMP_SYS(mprotect), 2, PROT_WRITE, 0);
 	if (r == 0)
 		r = allow_if(f, SCMP_SYS(clone), 0, THREAD_FLAGS, THREAD_FLAGS);
 	if (r == 0)

@@ -45,6 +45,7 @@ struct worker {
 	struct mem *mem;
 	struct queue *queue;
 	struct vdev *vdev;
+	void *compiler;		    /* of ops->compiler_create(), NULL: none */
 	struct worker_call *parked; /* oldest first */
 	struct worker_aside aside;
 };

@@ -7,6 +7,7 @@
 // after the other, and as a function called by some lanes; the results must be the same.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -27,6 +28,7 @@ extern "C" {
 #define _Alignas(n) alignas(n)
 #include "cuse_dev/backend/soft/interp/interp.h"
 #include "cuse_dev/backend/soft/interp/vec.h"
+#include "cuse_dev/backend/soft/llvm/llvm.h"
 #include "cuse_dev/backend/soft/ptx/ptx.h"
 #include "cuse_dev/base/console.h"
 }
@@ -39,7 +41,10 @@ const uint64_t GLOBALS = WINDOW + (16u << 20), MANAGED = WINDOW + (24u << 20),
 	       HEAP = WINDOW + (28u << 20);
 const uint64_t HEAP_BYTES = 1u << 20;
 
-std::vector<const interp_fn *> tables()
+/* Stands for the compiled tier in a list of the interpreter's tables. */
+const interp_fn *const COMPILED = nullptr;
+
+std::vector<const interp_fn *> executors()
 {
 	std::vector<const interp_fn *> t = { interp_vec_handlers() };
 
@@ -47,8 +52,53 @@ std::vector<const interp_fn *> tables()
 		t.push_back(interp_vec_avx2);
 	if (t[0] != interp_vec_sse2)
 		t.push_back(interp_vec_sse2);
+#ifdef VGPU_HAVE_LLVM
+	t.push_back(COMPILED);
+#endif
 	return t;
 }
+
+/* What the compiler has made last. */
+struct Object {
+	void *data = nullptr;
+	size_t bytes = 0;
+	uint32_t block[3] = {};
+};
+
+#ifdef VGPU_HAVE_LLVM
+/* The compiled form of @like, or @like itself where the compiler leaves the kernel to the interpreter. */
+struct simt_code *compiled(Object *o, const struct ir_unit *unit, const uint32_t *block,
+			   struct simt_code *like)
+{
+	struct llvm_options opt = {};
+	struct simt_code *code = nullptr;
+	char err[512] = "";
+	int r;
+
+	/* Made for 32 threads, and for any other number of them. */
+	if (block[0] == 32 || block[1] > 1 || block[2] > 1)
+		memcpy(opt.block, block, sizeof(opt.block));
+	if (!o->bytes || memcmp(o->block, opt.block, sizeof(o->block))) {
+		free(o->data);
+		*o = Object();
+		memcpy(o->block, opt.block, sizeof(o->block));
+		opt.print = llvm_print_flags(getenv("VGPU_PRINT"));
+		r = llvm_compile(unit, &opt, &o->data, &o->bytes, err, sizeof(err));
+		if (r == -ENOTSUP)
+			return like;
+		EXPECT_EQ(0, r) << err;
+		if (r)
+			return like;
+	}
+	r = llvm_load(o->data, o->bytes, like, unit->base_va, &code, err, sizeof(err));
+	EXPECT_EQ(0, r) << err;
+	EXPECT_TRUE(r || llvm_code_fits(code, block));
+	if (r)
+		return like;
+	simt_code_destroy(like);
+	return code;
+}
+#endif
 
 /* ---- a body as a module ------------------------------------------------------------------------ */
 
@@ -203,6 +253,7 @@ public:
 	}
 	~Module()
 	{
+		free(object.data);
 		ptx_unit_destroy(unit);
 		ptx_module_unload(m);
 	}
@@ -224,6 +275,7 @@ public:
 	struct ir_unit *unit = nullptr;
 	struct ptx_unit_info info = {};
 	struct ptx_error err = {};
+	Object object;
 };
 
 class PtxTest : public ::testing::Test {
@@ -280,7 +332,7 @@ protected:
 				explain(m);
 				return;
 			}
-			for (const interp_fn *t : tables())
+			for (const interp_fn *t : executors())
 				for (uint32_t n : sizes) {
 					run(m, t, c.whole || c.sized ? c.block[0] : n,
 					    wrap_name[w]);
@@ -355,7 +407,7 @@ private:
 		return params;
 	}
 
-	void run(const Module &m, const interp_fn *table, uint32_t block, const char *how)
+	void run(Module &m, const interp_fn *table, uint32_t block, const char *how)
 	{
 		struct ptx_place place = { GLOBALS, MANAGED };
 		struct simt_code *code = nullptr;
@@ -368,10 +420,21 @@ private:
 		uint32_t r;
 
 		ASSERT_EQ(0u, ptx_module_init_data(m.m, &place, true, &perr));
-		ASSERT_EQ(0, interp_prepare_with(m.unit, table, &code, err, sizeof(err))) << err;
 		memcpy(l.grid, c.grid, sizeof(l.grid));
 		memcpy(l.block, c.block, sizeof(l.block));
 		l.block[0] = block;
+		ASSERT_EQ(0, interp_prepare_with(m.unit,
+						 table == COMPILED ? interp_vec_handlers() : table,
+						 &code, err, sizeof(err)))
+			<< err;
+#ifdef VGPU_HAVE_LLVM
+		if (table == COMPILED)
+			code = compiled(&m.object, m.unit, l.block, code);
+#endif
+		if (HasFailure()) {
+			simt_code_destroy(code);
+			return;
+		}
 		l.grid[0] = blocks(block);
 		memcpy(l.cluster, c.cluster, sizeof(l.cluster));
 		l.dynamic_shared = c.shared;

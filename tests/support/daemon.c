@@ -105,6 +105,7 @@ static int build_args(struct support_daemon *d, const struct support_daemon_opti
 {
 	const char *program = opt->program ? opt->program : support_path_daemon();
 	const char *worker = opt->worker ? opt->worker : support_path_worker();
+	const char *compiler = support_path_compiler();
 	char config[128];
 	unsigned i;
 	int r;
@@ -121,10 +122,13 @@ static int build_args(struct support_daemon *d, const struct support_daemon_opti
 	r = r ? r : add_arg(d, "--door=%s", opt->door ? opt->door : "fuse");
 	r = r ? r : add_arg(d, "--node-dir=%s", d->node_dir);
 	r = r ? r : add_arg(d, "--worker=%s", worker);
+	r = r ? r : add_arg(d, "--compiler=%s", compiler ? compiler : "none");
 	if (opt->run_dir)
 		r = r ? r : add_arg(d, "--run-dir=%s", opt->run_dir);
 	else
 		r = r ? r : add_arg(d, "--run-dir=%s/run", d->dir);
+	/* Before the caller's own, which may say otherwise. */
+	r = r ? r : add_arg(d, "--cache-dir=%s/cache", d->dir);
 	for (i = 0; !r && opt->args && opt->args[i]; i++)
 		r = add_arg(d, "%s", opt->args[i]);
 	return r;

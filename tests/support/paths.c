@@ -28,6 +28,11 @@ const char *support_path_worker(void)
 	return known(SUPPORT_WORKER);
 }
 
+const char *support_path_compiler(void)
+{
+	return known(SUPPORT_COMPILER);
+}
+
 const char *support_path_vgpuctl(void)
 {
 	return known(SUPPORT_VGPUCTL);

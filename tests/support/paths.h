@@ -11,15 +11,16 @@
 extern "C" {
 #endif
 
-const char *support_path_daemon(void);	/* vgpu-cuse */
-const char *support_path_worker(void);	/* vgpu-worker */
-const char *support_path_vgpuctl(void); /* vgpuctl */
-const char *support_path_libcuda(void); /* the file libcuda.so.1 */
-const char *support_path_libnvml(void); /* the file libnvidia-ml.so.1 */
-const char *support_path_libdir(void);	/* its directory, for LD_LIBRARY_PATH */
-const char *support_path_source(void);	/* top of the source tree */
-const char *support_path_build(void);	/* top of the build tree */
-const char *support_path_nvcc(void);	/* NULL without a toolkit */
+const char *support_path_daemon(void);	 /* vgpu-cuse */
+const char *support_path_worker(void);	 /* vgpu-worker */
+const char *support_path_compiler(void); /* NULL without LLVM */
+const char *support_path_vgpuctl(void);	 /* vgpuctl */
+const char *support_path_libcuda(void);	 /* the file libcuda.so.1 */
+const char *support_path_libnvml(void);	 /* the file libnvidia-ml.so.1 */
+const char *support_path_libdir(void);	 /* its directory, for LD_LIBRARY_PATH */
+const char *support_path_source(void);	 /* top of the source tree */
+const char *support_path_build(void);	 /* top of the build tree */
+const char *support_path_nvcc(void);	 /* NULL without a toolkit */
 
 #define SUPPORT_NEED_ROOT    (1u << 0) /* uid 0 with CAP_SYS_ADMIN (mounts) */
 #define SUPPORT_NEED_FUSE    (1u << 1) /* /dev/fuse can be opened */

@@ -90,6 +90,16 @@ static const char ptx[] =
 	".visible .entry peek(.param .u64 p, .param .u64 q)\n{\n"
 	"	.reg .b32 %r<2>;\n	.reg .b64 %rd<4>;\n	ld.param.u64 %rd1, [p];\n	ld.param.u64 %rd2, [q];\n"
 	"	ld.global.u32 %r1, [%rd1];\n	st.global.u32 [%rd2], %r1;\n	ret;\n}\n"
+	/* p[i] = sum over k < n of (i ^ k) * k */
+	".visible .entry sums(.param .u64 p, .param .u32 n)\n{\n"
+	"	.reg .pred %p<2>;\n	.reg .b32 %r<9>;\n	.reg .b64 %rd<4>;\n"
+	"	ld.param.u64 %rd1, [p];\n	ld.param.u32 %r1, [n];\n"
+	"	mov.u32 %r2, %ctaid.x;\n	mov.u32 %r3, %ntid.x;\n	mov.u32 %r4, %tid.x;\n"
+	"	mad.lo.s32 %r5, %r2, %r3, %r4;\n	mov.u32 %r6, 0;\n	mov.u32 %r7, 0;\n"
+	"L:	xor.b32 %r8, %r5, %r7;\n	mad.lo.u32 %r6, %r8, %r7, %r6;\n	add.u32 %r7, %r7, 1;\n"
+	"	setp.lt.u32 %p1, %r7, %r1;\n	@%p1 bra L;\n"
+	"	mul.wide.u32 %rd2, %r5, 4;\n	add.s64 %rd3, %rd1, %rd2;\n	st.global.u32 [%rd3], %r6;\n"
+	"	ret;\n}\n"
 	".visible .entry trap()\n{\n	trap;\n	ret;\n}\n"
 	".visible .entry shared(.param .u64 p)\n{\n"
 	"	.reg .b32 %r<2>;\n	.reg .b64 %rd<4>;\n	.shared .align 4 .b8 s[64];\n	ld.param.u64 %rd1, [p];\n"
@@ -288,6 +298,52 @@ static int cmd_busy(double seconds)
 	return 0;
 }
 
+#define HEAT_THREADS 1024
+#define HEAT_ROUNDS  20000
+
+static int check_sums(const uint32_t *v)
+{
+	for (uint32_t i = 0; i < HEAT_THREADS; i++) {
+		uint32_t sum = 0;
+
+		for (uint32_t k = 0; k < HEAT_ROUNDS; k++)
+			sum += (i ^ k) * k;
+		if (v[i] != sum) {
+			printf("thread %u: %u, not %u\n", i, v[i], sum);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int cmd_heat(double seconds)
+{
+	double end = now() + seconds, t, first = 0, best = 1e9;
+	uint32_t v[HEAT_THREADS], n = HEAT_ROUNDS, launches = 0;
+	CUdeviceptr out;
+	struct gpu g;
+	void *args[] = { &out, &n };
+	int wrong = 0;
+
+	open_gpu(&g);
+	CALL(cuMemAlloc_v2, &out, sizeof(v));
+	while (!wrong && now() < end && !(best * 3 < first)) {
+		t = now();
+		CALL(cuLaunchKernel, kernel(&g, "sums"), HEAT_THREADS / 64, 1, 1, 64, 1, 1, 0, NULL,
+		     args, NULL);
+		call(p_cuCtxSynchronize(), "cuCtxSynchronize");
+		t = now() - t;
+		first = launches++ ? first : t;
+		best = t < best ? t : best;
+		CALL(cuMemcpyDtoH_v2, v, out, sizeof(v));
+		wrong = check_sums(v);
+	}
+	CALL(cuMemFree_v2, out);
+	close_gpu(&g);
+	printf("first_us=%.0f\nbest_us=%.0f\nlaunches=%u\n", first * 1e6, best * 1e6, launches);
+	return wrong;
+}
+
 static int cmd_spin(void)
 {
 	struct gpu g;
@@ -363,6 +419,8 @@ static int run(int argc, char **argv)
 		return cmd_keep(strtoull(arg, NULL, 10));
 	if (strcmp(cmd, "busy") == 0 && arg)
 		return cmd_busy(atof(arg));
+	if (strcmp(cmd, "heat") == 0 && arg)
+		return cmd_heat(atof(arg));
 	if (strcmp(cmd, "spin") == 0)
 		return cmd_spin();
 	if (strcmp(cmd, "wild") == 0 && arg)

@@ -47,7 +47,7 @@ static void fake_close(struct door *)
 
 static const struct door_ops fake_door = { "fake", fake_open, fake_close };
 
-static int no_worker(const struct spawn *, int, int, uint32_t, pid_t *, int *)
+static int no_worker(const struct spawn *, const struct spawn_ends *, uint32_t, pid_t *, int *)
 {
 	return -ENOENT;
 }
@@ -75,7 +75,7 @@ protected:
 		ASSERT_EQ(config_add_device(&config, "H100-80GB"), 0);
 		ASSERT_EQ(config_complete(&config), 0);
 		spawn.start = no_worker;
-		ASSERT_EQ(front_create(&config, &spawn, &front), 0);
+		ASSERT_EQ(front_create(&config, &spawn, nullptr, &front), 0);
 		doors.front = front;
 		doors.ops = &fake_door;
 		doors.node_dir = "/dev";

@@ -59,6 +59,9 @@ TEST_F(Config, NothingGivesTheDefaults)
 	EXPECT_EQ(c.overcommit, CONFIG_LAZY);
 	EXPECT_STREQ(c.node_dir, "/dev");
 	EXPECT_STREQ(c.run_dir, "/run/vgpu");
+	EXPECT_STREQ(c.compiler, "");
+	EXPECT_STREQ(c.cache_dir, "/var/cache/vgpu-cuse");
+	EXPECT_EQ(c.cache_size, 256ull << 20);
 	ASSERT_EQ(c.device_count, 1u);
 	EXPECT_STREQ(c.device[0].profile, "H100-80GB");
 	EXPECT_EQ(c.device[0].mode, 0666u);
@@ -82,7 +85,8 @@ TEST_F(Config, EveryKey)
 {
 	ASSERT_EQ(
 		read("[daemon]\ndoor = fuse\nlog_level = debug\novercommit = strict\nthreads = 3\n"
-		     "worker = /x/w\nuser = nobody\nnode_dir = /n\nrun_dir = /r\n"
+		     "worker = /x/w\nuser = nobody\nnode_dir = /n\nrun_dir = /r\ncompiler = none\n"
+		     "compiler_memory = 1G\ncompiler_threads = 5\ncache_dir = /c\ncache_size = 2M\n"
 		     "[device 0]\nprofile = T4\nmemory = 4G\nmode = 0660\ngroup = 44\n"
 		     "allow_uid = 1, 2 root\nallow_gid = 7\nquota_memory_per_uid = 512M\n"
 		     "quota_clients_per_uid = 9\nlibrary_cc = 12.1\nlibrary_sonames = liba,libb\n"
@@ -97,6 +101,11 @@ TEST_F(Config, EveryKey)
 	EXPECT_STREQ(c.user, "nobody");
 	EXPECT_STREQ(c.node_dir, "/n");
 	EXPECT_STREQ(c.run_dir, "/r");
+	EXPECT_STREQ(c.compiler, "none");
+	EXPECT_EQ(c.compiler_memory, 1ull << 30);
+	EXPECT_EQ(c.compiler_threads, 5u);
+	EXPECT_STREQ(c.cache_dir, "/c");
+	EXPECT_EQ(c.cache_size, 2ull << 20);
 	ASSERT_EQ(c.device_count, 2u);
 	EXPECT_EQ(c.device[0].memory, 4ull << 30);
 	EXPECT_EQ(c.device[0].mode, 0660u);
@@ -131,6 +140,13 @@ static const Bad bad[] = {
 	{ "[daemon]\novercommit = maybe\n", "\"maybe\"" },
 	{ "[daemon]\nthreads = -1\n", "\"-1\"" },
 	{ "[daemon]\nworker = here\n", "\"here\"" },
+	{ "[daemon]\ncompiler = cc\n", "\"cc\"" },
+	{ "[daemon]\ncompiler_threads = 0\n", "1 to 64" },
+	{ "[daemon]\ncompiler_threads = 65\n", "1 to 64" },
+	{ "[daemon]\ncompiler_memory = 100M\n", "at least 512M" },
+	{ "[daemon]\ncache_dir = here\n", "\"here\"" },
+	{ "[daemon]\ncache_size = 1023K\n", "1M to 64G" },
+	{ "[daemon]\ncache_size = 65G\n", "1M to 64G" },
 	{ "[demon]\ndoor = fuse\n", "[demon]" },
 	{ "[device]\nprofile = T4\n", "[device]" },
 	{ "[device 16]\nprofile = T4\n", "[device 16]" },

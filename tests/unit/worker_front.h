@@ -223,9 +223,10 @@ inline int texture_destroy(void *, uint64_t)
 }
 
 inline const backend_ops ops = {
-	"fake",	       open,	    close,	    module_load,     module_bind, module_unload,
-	module_global, find_global, by_name,	    by_index,	     name,	  info,
-	set,	       host_ranges, texture_create, texture_destroy, launch,
+	"fake",	     nullptr,	    nullptr,	   open,	close,		module_load,
+	module_bind, module_unload, module_global, find_global, by_name,	by_index,
+	name,	     info,	    set,	   host_ranges, texture_create, texture_destroy,
+	launch,
 };
 } // namespace fake
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cuse_dev/backend/backend.h"
 #include "cuse_dev/backend/soft/image/image.h"
@@ -17,6 +18,7 @@
 #include "cuse_dev/backend/soft/ptx/ptx.h"
 #include "cuse_dev/backend/soft/simt/launch.h"
 #include "cuse_dev/backend/soft/simt/texture.h"
+#include "cuse_dev/backend/soft/tier/tier.h"
 
 /* CUresult and CUfunction_attribute values that go over the wire */
 enum { R_OUT_OF_MEMORY = 2, R_INVALID_PTX = 218, R_PTX_VERSION = 222, R_NOT_SUPPORTED = 801 };
@@ -46,6 +48,7 @@ struct backend_func {
 	uint32_t result; /* of compiling */
 	struct ptx_error err;
 	struct simt_code *code;
+	struct tier_func *tier; /* NULL: it stays interpreted */
 	struct ptx_unit_info unit;
 	struct backend_func_info info;
 	uint32_t *param_offset, *param_size;
@@ -150,6 +153,7 @@ static void soft_module_unload(struct backend_module *m)
 	if (!m)
 		return;
 	for (uint32_t i = 0; m->funcs && i < m->nfuncs; i++) {
+		tier_func_destroy(m->funcs[i].tier);
 		simt_code_destroy(m->funcs[i].code);
 		free(m->funcs[i].param_offset);
 	}
@@ -379,6 +383,8 @@ static uint32_t compile_locked(struct backend_func *f)
 		goto destroy;
 	}
 	fill_info(f);
+	if (m->soft->dev.compiler)
+		f->tier = tier_func_create(m->soft->dev.compiler, unit, f->code);
 
 destroy:
 	ptx_unit_destroy(unit);
@@ -494,6 +500,48 @@ static int soft_texture_destroy(void *backend, uint64_t handle)
 	return simt_textures_remove(simt_device_textures(s->simt), handle);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* With the best code there is; what is interpreted counts towards being compiled. */
+static uint32_t run(struct backend_func *f, const struct backend_launch *l,
+		    struct backend_fault *ret_fault)
+{
+	struct simt_device *d = f->m->soft->simt;
+	struct tier_variant *v = f->tier ? tier_variant(f->tier, l->block) : NULL;
+	const struct simt_code *better = v ? __atomic_load_n(tier_slot(v), __ATOMIC_ACQUIRE) : NULL;
+	uint64_t start;
+	uint32_t r;
+
+	if (better || !v)
+		return simt_launch(d, better ? better : f->code, f->ptx->name, l, ret_fault);
+	tier_will_run(v, simt_work(f->code, l));
+	start = now_ns();
+	r = simt_launch_better(d, f->code, tier_slot(v), f->ptx->name, l, ret_fault);
+	tier_has_run(v, now_ns() - start);
+	return r;
+}
+
+static int soft_compiler_create(int sock, int cache, void **ret_compiler)
+{
+	struct tier *t;
+	int r = tier_create(sock, cache, &t);
+
+	if (r == 0)
+		*ret_compiler = t;
+	return r;
+}
+
+static void soft_compiler_destroy(void *compiler)
+{
+	tier_destroy(compiler);
+}
+
 static uint32_t soft_launch(struct backend_func *f, const struct backend_launch *l,
 			    struct backend_fault *ret_fault)
 {
@@ -501,7 +549,7 @@ static uint32_t soft_launch(struct backend_func *f, const struct backend_launch 
 
 	memset(ret_fault, 0, sizeof(*ret_fault));
 	if (!r)
-		return simt_launch(f->m->soft->simt, f->code, f->ptx->name, l, ret_fault);
+		return run(f, l, ret_fault);
 	ret_fault->error = r;
 	ret_fault->line = f->err.line;
 	snprintf(ret_fault->what, sizeof(ret_fault->what), "kernel '%.80s': %.160s", f->ptx->name,
@@ -511,6 +559,8 @@ static uint32_t soft_launch(struct backend_func *f, const struct backend_launch 
 
 const struct backend_ops backend_soft = {
 	.name = "soft",
+	.compiler_create = soft_compiler_create,
+	.compiler_destroy = soft_compiler_destroy,
 	.open = soft_open,
 	.close = soft_close,
 	.module_load = soft_module_load,

@@ -208,6 +208,7 @@ struct dec {
 	const struct ir_inst *in;
 	uint32_t line;
 	bool loops;
+	bool bridge; /* registers lie in slots */
 	char *err;
 	size_t err_bytes;
 	int error;
@@ -1524,14 +1525,20 @@ static int decode_func(struct dec *d)
 	preds = count_preds(d);
 	if (!d->off || !d->block_seg || !preds)
 		return -ENOMEM;
-	if (f == d->unit->funcs[0]) {
+	if (f == d->unit->funcs[0] && !d->bridge) {
 		r = interp_hoist(d->tmp, f, &hoisted, &pinned);
 		if (r < 0)
 			return r;
 	}
-	r = interp_alloc(d->tmp, f, pinned, d->off, &d->temp_base, &live);
-	if (r < 0)
-		return r;
+	if (d->bridge) {
+		for (uint32_t i = 0; i < f->nregs; i++)
+			d->off[i] = (int32_t)(i * INTERP_BRIDGE_SLOT + INTERP_BRIDGE_HEAD);
+		d->temp_base = f->nregs * INTERP_BRIDGE_SLOT + INTERP_BRIDGE_HEAD;
+	} else {
+		r = interp_alloc(d->tmp, f, pinned, d->off, &d->temp_base, &live);
+		if (r < 0)
+			return r;
+	}
 	if (live > d->code->base.registers)
 		d->code->base.registers = live;
 	for (uint32_t b = 0; b < f->nblocks; b++) {
@@ -1654,8 +1661,8 @@ int interp_prepare(const struct ir_unit *unit, struct simt_code **ret_code, char
 	return interp_prepare_with(unit, interp_vec_handlers(), ret_code, err, err_bytes);
 }
 
-int interp_prepare_with(const struct ir_unit *unit, const interp_fn *handlers,
-			struct simt_code **ret_code, char *err, size_t err_bytes)
+static int prepare(const struct ir_unit *unit, const interp_fn *handlers, bool bridge,
+		   struct simt_code **ret_code, char *err, size_t err_bytes)
 {
 	static uint64_t serial;
 	struct interp_code *code = calloc(1, sizeof(*code));
@@ -1686,6 +1693,7 @@ int interp_prepare_with(const struct ir_unit *unit, const interp_fn *handlers,
 				 .code = code,
 				 .out = &code->funcs[i],
 				 .vec = code->handlers,
+				 .bridge = bridge,
 				 .err = err,
 				 .err_bytes = err_bytes };
 
@@ -1709,4 +1717,16 @@ free_code:
 	arena_destroy(tmp);
 	free(code);
 	return r;
+}
+
+int interp_prepare_with(const struct ir_unit *unit, const interp_fn *handlers,
+			struct simt_code **ret_code, char *err, size_t err_bytes)
+{
+	return prepare(unit, handlers, false, ret_code, err, err_bytes);
+}
+
+int interp_prepare_bridge(const struct ir_unit *unit, struct simt_code **ret_code, char *err,
+			  size_t err_bytes)
+{
+	return prepare(unit, interp_vec_handlers(), true, ret_code, err, err_bytes);
 }

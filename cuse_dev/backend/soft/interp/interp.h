@@ -20,4 +20,17 @@
 int interp_prepare(const struct ir_unit *unit, struct simt_code **ret_code, char *err,
 		   size_t err_bytes);
 
+/* Operand i of a bridged operation lies at INTERP_BRIDGE_HEAD + i * INTERP_BRIDGE_SLOT. */
+#define INTERP_BRIDGE_SLOT 512u
+#define INTERP_BRIDGE_HEAD 64u
+
+/**
+ * interp_prepare_bridge() - decode operations that code of another tier calls one by one
+ *
+ * Each function of the unit is one operation and an exit; register i lies at a fixed place, for
+ * whoever puts operands there. Otherwise as interp_prepare().
+ */
+int interp_prepare_bridge(const struct ir_unit *unit, struct simt_code **ret_code, char *err,
+			  size_t err_bytes);
+
 #endif

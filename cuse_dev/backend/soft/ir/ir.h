@@ -426,6 +426,12 @@ struct ir_operand {
 	uint64_t imm;
 };
 
+/** ir_is_number() - an immediate that is known before the module's memory has its place */
+static inline bool ir_is_number(const struct ir_operand *o)
+{
+	return o->kind == IR_OPND_IMM && o->base == IR_BASE_NONE;
+}
+
 /** A piece of a frame: a function's parameter or result, or an argument at a call. */
 struct ir_slot {
 	uint32_t offset; /* bytes into the frame */
@@ -520,7 +526,8 @@ struct ir_unit {
 	uint32_t max_call_depth; /* 0 = recursion or indirect calls */
 	bool uses_barrier;
 	bool uses_grid_sync; /* reads %envreg1/2 */
-	uint64_t base_va[IR_BASE_COUNT]; /* where the module's memory lies; 0 in what is read from text */
+	uint64_t base_va
+		[IR_BASE_COUNT]; /* where the module's memory lies; 0 in what is read from text */
 };
 
 /* ---- ir_text.c ------------------------------------------------------------------------------ */
@@ -531,6 +538,8 @@ char *ir_print(const struct ir_unit *unit);
 /** ir_read() - the reverse. @err gets "line:column: message". Returns 0, -EINVAL, -ENOMEM. */
 int ir_read(const char *text, struct base_arena *arena, struct ir_unit **ret_unit, char *err,
 	    size_t err_bytes);
+/** ir_bind() - says where the variables of a unit that was read from text lie; once. */
+void ir_bind(struct ir_unit *unit, const uint64_t base_va[IR_BASE_COUNT]);
 /* ---- ir_verify.c ---------------------------------------------------------------------------- */
 
 /** ir_verify() - operand counts, register widths, block targets. 0 or -EINVAL with @err. */

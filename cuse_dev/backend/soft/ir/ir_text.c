@@ -910,3 +910,20 @@ int ir_read(const char *text, struct base_arena *arena, struct ir_unit **ret_uni
 	*ret_unit = u;
 	return 0;
 }
+
+void ir_bind(struct ir_unit *unit, const uint64_t base_va[IR_BASE_COUNT])
+{
+	memcpy(unit->base_va, base_va, sizeof(unit->base_va));
+	for (uint32_t f = 0; f < unit->nfuncs; f++) {
+		for (uint32_t b = 0; b < unit->funcs[f]->nblocks; b++) {
+			const struct ir_block *blk = &unit->funcs[f]->blocks[b];
+
+			for (uint32_t i = 0; i < blk->count; i++) {
+				struct ir_inst *in = &blk->insts[i];
+
+				for (uint32_t k = 0; k < (uint32_t)in->nd + in->ns; k++)
+					in->opnd[k].imm += base_va[in->opnd[k].base];
+			}
+		}
+	}
+}

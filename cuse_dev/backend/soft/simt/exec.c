@@ -26,28 +26,40 @@ struct simt_exec *simt_exec_create(void)
 	return calloc(1, sizeof(struct simt_exec));
 }
 
-static void drop_warp(struct simt_exec *x, struct simt_warp *w)
+static void drop_warps(struct simt_exec *x, uint32_t i)
 {
-	if (w->local)
-		munmap(w->local, w->local_cap);
-	x->tier->warp_destroy(w);
+	struct simt_warp *w;
+
+	while ((w = x->free[i].warps)) {
+		x->free[i].warps = w->next;
+		if (w->local)
+			munmap(w->local, w->local_cap);
+		x->free[i].tier->warp_destroy(w);
+	}
+	x->free[i].tier = NULL;
 }
 
-static void drop_free_warps(struct simt_exec *x)
+/* The list of a tier's free warps; the last place goes to whoever comes when all are taken. */
+static struct simt_warp **free_warps(struct simt_exec *x, const struct simt_tier *tier)
 {
-	while (x->free_warps) {
-		struct simt_warp *w = x->free_warps;
+	uint32_t i;
 
-		x->free_warps = w->next;
-		drop_warp(x, w);
+	for (i = 0; i < SIMT_TIERS - 1; i++)
+		if (!x->free[i].tier || x->free[i].tier == tier)
+			break;
+	if (x->free[i].tier != tier) {
+		drop_warps(x, i);
+		x->free[i].tier = tier;
 	}
+	return &x->free[i].warps;
 }
 
 void simt_exec_destroy(struct simt_exec *x)
 {
 	if (!x)
 		return;
-	drop_free_warps(x);
+	for (uint32_t i = 0; i < SIMT_TIERS; i++)
+		drop_warps(x, i);
 	while (x->free_blocks) {
 		struct simt_block *b = x->free_blocks;
 
@@ -85,12 +97,13 @@ static struct simt_warp *get_warp(struct simt_exec *x, struct simt_block *b, uin
 {
 	const uint32_t *n = b->grid->launch->block;
 	uint32_t threads = n[0] * n[1] * n[2], left = threads - index * SIMT_LANES;
-	struct simt_warp *w = x->free_warps;
+	const struct simt_tier *tier = b->code->tier;
+	struct simt_warp **list = free_warps(x, tier), *w = *list;
 
 	if (w)
-		x->free_warps = w->next;
+		*list = w->next;
 	else
-		w = x->tier->warp_create();
+		w = tier->warp_create();
 	if (!w)
 		return NULL;
 	w->block = b;
@@ -103,9 +116,9 @@ static struct simt_warp *get_warp(struct simt_exec *x, struct simt_block *b, uin
 	w->cluster_passed = 0;
 	w->cluster_waiting = 0;
 	if ((b->grid->code->uses_local && warp_local(w, b->grid->local_bytes) < 0) ||
-	    x->tier->warp_start(w, b->grid->code) < 0) {
-		w->next = x->free_warps;
-		x->free_warps = w;
+	    tier->warp_start(w, b->code) < 0) {
+		w->next = *list;
+		*list = w;
 		return NULL;
 	}
 	return w;
@@ -113,8 +126,10 @@ static struct simt_warp *get_warp(struct simt_exec *x, struct simt_block *b, uin
 
 static void put_warp(struct simt_exec *x, struct simt_warp *w)
 {
-	w->next = x->free_warps;
-	x->free_warps = w;
+	struct simt_warp **list = free_warps(x, w->block->code->tier);
+
+	w->next = *list;
+	*list = w;
 }
 
 static void put_block(struct simt_exec *x, struct simt_block *b)
@@ -186,6 +201,9 @@ static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, ui
 		memset(b->shared, 0, cap);
 	}
 	b->grid = g;
+	b->code = g->better ? __atomic_load_n(g->better, __ATOMIC_ACQUIRE) : NULL;
+	if (!b->code)
+		b->code = g->code;
 	simt_cluster_ctaid(g, cluster, rank, b->ctaid);
 	b->linear = b->ctaid[0] + dim[0] * (b->ctaid[1] + (uint64_t)dim[1] * b->ctaid[2]);
 	b->leader = b;
@@ -270,7 +288,7 @@ static enum block_stop turn(struct simt_exec *x, struct simt_block *b, uint32_t 
 		b->warps[i] = w;
 		*moved = true;
 	}
-	switch (x->tier->warp_run(w)) {
+	switch (b->code->tier->warp_run(w)) {
 	case SIMT_DONE:
 		*moved = true;
 		b->state[i] = WARP_ENDED;
@@ -418,10 +436,6 @@ void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
 {
 	bool more = true, stop = false, ended = true;
 
-	if (x->tier != g->code->tier) {
-		drop_free_warps(x);
-		x->tier = g->code->tier;
-	}
 	while (!stop && !__atomic_load_n(&g->stop, __ATOMIC_RELAXED)) {
 		struct simt_block **p = &x->live;
 

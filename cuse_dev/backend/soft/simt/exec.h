@@ -7,10 +7,14 @@
 
 #include "cuse_dev/backend/soft/simt/warp.h"
 
+#define SIMT_TIERS 2u /* whose warps are kept at the same time */
+
 /** struct simt_exec - used by one thread at a time */
 struct simt_exec {
-	const struct simt_tier *tier; /* of the warps in the free list */
-	struct simt_warp *free_warps;
+	struct {
+		const struct simt_tier *tier; /* NULL: not in use */
+		struct simt_warp *warps;
+	} free[SIMT_TIERS];
 	struct simt_block *free_blocks;
 	struct simt_block *live; /* blocks that have started, in order */
 	uint32_t nlive;

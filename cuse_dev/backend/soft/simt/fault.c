@@ -20,6 +20,24 @@ static struct sigaction old_segv, old_bus;
 static pthread_once_t installed = PTHREAD_ONCE_INIT;
 static int install_result;
 
+#ifdef __x86_64__
+/* Go on in t->resume() as if the access had called it. */
+static void redirect(ucontext_t *u, struct simt_trap *t)
+{
+	greg_t *r = u->uc_mcontext.gregs;
+
+	r[REG_RDI] = (greg_t)(uintptr_t)t;
+	r[REG_RIP] = (greg_t)(uintptr_t)t->resume;
+	r[REG_RSP] = ((r[REG_RSP] - 256) & ~(greg_t)63) - 8;
+	r[REG_EFL] &= ~0x400; /* direction */
+}
+#else
+static void redirect(ucontext_t *u, struct simt_trap *t)
+{
+	siglongjmp(t->jmp, 1);
+}
+#endif
+
 static void on_fault(int sig, siginfo_t *info, void *ctx)
 {
 	struct sigaction *old = sig == SIGBUS ? &old_bus : &old_segv;
@@ -28,6 +46,10 @@ static void on_fault(int sig, siginfo_t *info, void *ctx)
 	if (t && info->si_code > 0) {
 		current_trap = NULL;
 		t->address = (uint64_t)(uintptr_t)info->si_addr;
+		if (t->resume) {
+			redirect(ctx, t);
+			return;
+		}
 		/* siglongjmp keeps the handler's mask, in which this signal is blocked. */
 		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)ctx)->uc_sigmask, NULL);
 		siglongjmp(t->jmp, 1);

@@ -216,12 +216,19 @@ static uint32_t local_bytes(const struct simt_code *code, const struct backend_l
 	return (bytes + 15) & ~15u;
 }
 
+uint64_t simt_work(const struct simt_code *code, const struct backend_launch *l)
+{
+	const uint32_t *b = l->block, *g = l->grid;
+	uint64_t warps = ((uint64_t)b[0] * b[1] * b[2] + SIMT_LANES - 1) / SIMT_LANES;
+
+	return (uint64_t)g[0] * g[1] * g[2] * warps * code->insts *
+	       (code->has_loops ? LOOP_WORK : 1);
+}
+
 /* How many helpers are worth being woken. */
 static uint32_t helpers_for(const struct simt_device *d, const struct simt_grid *g)
 {
-	const uint32_t *b = g->launch->block;
-	uint64_t warps = ((uint64_t)b[0] * b[1] * b[2] + SIMT_LANES - 1) / SIMT_LANES;
-	uint64_t work = g->blocks * warps * g->code->insts * (g->code->has_loops ? LOOP_WORK : 1);
+	uint64_t work = simt_work(g->code, g->launch);
 	uint64_t most = d->dev.threads - 1;
 
 	if (g->clusters < 2 || work < ALONE_WORK)
@@ -288,8 +295,16 @@ static bool set_clusters(struct simt_grid *g)
 uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const char *name,
 		     const struct backend_launch *l, struct backend_fault *ret_fault)
 {
+	return simt_launch_better(d, code, NULL, name, l, ret_fault);
+}
+
+uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
+			    const struct simt_code *const *better, const char *name,
+			    const struct backend_launch *l, struct backend_fault *ret_fault)
+{
 	struct simt_grid g = {
 		.code = code,
+		.better = better,
 		.launch = l,
 		.dev = &d->dev,
 		.textures = d->textures,

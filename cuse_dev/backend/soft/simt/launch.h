@@ -42,6 +42,18 @@ struct simt_textures *simt_device_textures(struct simt_device *d);
 uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const char *name,
 		     const struct backend_launch *l, struct backend_fault *ret_fault);
 
+/**
+ * simt_launch_better() - the same; blocks that start when there is code in *@better run that
+ *
+ * *@better is written once, by another thread, with a release store; it is code of the same kernel.
+ */
+uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
+			    const struct simt_code *const *better, const char *name,
+			    const struct backend_launch *l, struct backend_fault *ret_fault);
+
+/** simt_work() - about how many warp instructions a launch is, loops guessed. */
+uint64_t simt_work(const struct simt_code *code, const struct backend_launch *l);
+
 /** simt_code_destroy() - NULL is fine; no launch of it may run. */
 void simt_code_destroy(struct simt_code *code);
 

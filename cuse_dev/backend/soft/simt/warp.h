@@ -62,6 +62,7 @@ struct simt_code {
 /** struct simt_grid - one launch; read-only for warps except as marked */
 struct simt_grid {
 	const struct simt_code *code;
+	const struct simt_code *const *better; /* NULL, or where better code may appear (atomic) */
 	const struct backend_launch *launch;
 	const struct backend_device *dev;
 	const struct simt_textures *textures;
@@ -97,6 +98,7 @@ struct simt_barrier {
 
 struct simt_block {
 	struct simt_grid *grid;
+	const struct simt_code *code; /* the best there was when the block started */
 	uint32_t ctaid[3];
 	uint64_t linear;
 	uint8_t *shared;
@@ -176,6 +178,11 @@ void simt_cluster_ctaid(const struct simt_grid *g, uint64_t n, uint32_t rank,
 struct simt_trap {
 	sigjmp_buf jmp;
 	volatile uint64_t address;
+	/*
+	 * If set, called on the stack of the access in its place, instead of a jump to jmp; it must
+	 * not return. For code that runs on a stack of its own.
+	 */
+	void (*resume)(struct simt_trap *t);
 };
 
 /** simt_trap_install() - the process-wide handler, once. 0 or a negative errno. */

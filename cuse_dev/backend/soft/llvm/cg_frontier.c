@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cg_frontier.c - where lanes can be waiting while a block runs.
+ *
+ * The order of execution is the interpreter's: the earliest block that has lanes runs next. So while
+ * block b runs, others can wait in
+ *
+ *	order(b)	blocks after b that branches left behind; the jump to t first runs those
+ *			before t
+ *	park(b)		blocks whose lanes wait for a barrier or for other lanes, or that spin and have
+ *			given others a turn; they come back through the dispatcher only
+ *
+ * What lanes in order(b) or park(b) may still read must survive the writes in b: keep(b). And what is
+ * written in b and kept for others is not the same for all lanes any more, which makes more
+ * branches divergent; so shapes and frontiers are solved together, from the optimistic side.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cuse_dev/backend/soft/llvm/cg.h"
+#include "cuse_dev/base/arena.h"
+
+bool cg_converged(const struct cg *g, uint32_t b)
+{
+	return !cg_bits_any(g->blocks[b].order, g->block_words) &&
+	       !cg_bits_any(g->blocks[b].park, g->block_words);
+}
+
+struct solve {
+	struct cg *g;
+	uint64_t *all, *waits;
+	bool changed;
+};
+
+static void add_order(struct solve *s, uint32_t to, uint32_t k)
+{
+	uint64_t *set = s->g->blocks[to].order;
+
+	if (k > to && !cg_bit(set, k)) {
+		cg_bit_set(set, k);
+		s->changed = true;
+	}
+}
+
+static void add_later(struct solve *s, uint32_t to, const uint64_t *from)
+{
+	const uint32_t words = s->g->block_words;
+
+	for (uint32_t k = cg_bits_next(from, words, to + 1); k != UINT32_MAX;
+	     k = cg_bits_next(from, words, k + 1))
+		add_order(s, to, k);
+}
+
+static void add_park(struct solve *s, uint32_t to, const uint64_t *from)
+{
+	s->changed |= cg_bits_or(s->g->blocks[to].park, from, s->g->block_words);
+}
+
+/* Whoever waits may run next, in any order: after a park, and at the end of some lanes. */
+static void any_next(struct solve *s, uint32_t b, uint32_t parked)
+{
+	struct cg_block *blk = &s->g->blocks[b];
+	const uint32_t words = s->g->block_words;
+
+	memcpy(s->all, blk->order, words * 8);
+	cg_bits_or(s->all, blk->park, words);
+	memcpy(s->waits, s->all, words * 8);
+	if (parked != UINT32_MAX)
+		cg_bit_set(s->waits, parked);
+	for (uint32_t n = cg_bits_next(s->waits, words, 0); n != UINT32_MAX;
+	     n = cg_bits_next(s->waits, words, n + 1)) {
+		add_later(s, n, s->waits);
+		add_park(s, n, s->waits);
+	}
+}
+
+/* Jumps to some of the targets @t, by all lanes or by a part of them. */
+static void jump_next(struct solve *s, uint32_t b, const uint32_t *t, uint32_t n, bool divergent)
+{
+	struct cg_block *blk = &s->g->blocks[b];
+	const uint32_t words = s->g->block_words;
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		add_later(s, t[i], blk->order);
+		add_park(s, t[i], blk->park);
+		last = t[i] > last ? t[i] : last;
+		for (uint32_t k = 0; divergent && k < n; k++)
+			add_order(s, t[i], t[k]);
+	}
+	/* Blocks that wait and come before a target run first. */
+	for (uint32_t k = cg_bits_next(blk->order, words, 0); k < last;
+	     k = cg_bits_next(blk->order, words, k + 1)) {
+		add_later(s, k, blk->order);
+		add_park(s, k, blk->park);
+		for (uint32_t i = 0; i < n; i++)
+			add_order(s, k, t[i]);
+	}
+}
+
+static bool diverges(const struct cg *g, const struct cg_block *b)
+{
+	return (b->term == CG_BRANCH || b->term == CG_SWITCH) && !b->uni &&
+	       g->regs[b->pred].s.kind > CG_UNI;
+}
+
+static void block_next(struct solve *s, uint32_t b)
+{
+	struct cg *g = s->g;
+	struct cg_block *blk = &g->blocks[b];
+	uint32_t t[2], n = 0;
+	bool apart = !cg_converged(g, b);
+
+	if (apart && blk->sync)
+		any_next(s, b, b);
+	if (apart && blk->waits)
+		any_next(s, b, blk->targets[0]);
+	if (apart && blk->turns)
+		for (uint32_t i = 0; i < blk->ntargets; i++)
+			if (blk->targets[i] <= b)
+				any_next(s, b, blk->targets[i]);
+	if (blk->term == CG_EXIT && apart)
+		any_next(s, b, UINT32_MAX);
+	if (blk->ntargets > 2) {
+		jump_next(s, b, blk->targets, blk->ntargets, diverges(g, blk));
+		return;
+	}
+	/* Lanes that go to the end are gone at once; the others are not kept apart by it. */
+	for (uint32_t i = 0; i < blk->ntargets; i++)
+		if (!g->blocks[blk->targets[i]].ends || !diverges(g, blk))
+			t[n++] = blk->targets[i];
+	jump_next(s, b, t, n, n > 1 && diverges(g, blk));
+	if (n == 0 && apart)
+		any_next(s, b, UINT32_MAX);
+	if (n == 1 && apart && blk->ntargets == 2)
+		any_next(s, b, UINT32_MAX); /* all may have ended */
+}
+
+static void find_keep(struct cg *g)
+{
+	for (uint32_t b = 0; b < g->nblocks; b++) {
+		struct cg_block *blk = &g->blocks[b];
+
+		for (uint32_t k = cg_bits_next(blk->order, g->block_words, 0); k != UINT32_MAX;
+		     k = cg_bits_next(blk->order, g->block_words, k + 1))
+			cg_bits_or(blk->keep, g->blocks[k].live, g->reg_words);
+		for (uint32_t k = cg_bits_next(blk->park, g->block_words, 0); k != UINT32_MAX;
+		     k = cg_bits_next(blk->park, g->block_words, k + 1))
+			cg_bits_or(blk->keep, g->blocks[k].live, g->reg_words);
+	}
+}
+
+static bool frontiers(struct solve *s)
+{
+	bool any = false;
+
+	do {
+		s->changed = false;
+		for (uint32_t b = 0; b < s->g->nblocks; b++)
+			block_next(s, b);
+		any |= s->changed;
+	} while (s->changed);
+	return any;
+}
+
+int cg_frontier(struct cg *g)
+{
+	struct solve s = { .g = g };
+	bool changed;
+
+	s.all = arena_alloc(g->arena, 2 * (size_t)g->block_words * 8);
+	if (!s.all)
+		return cg_fail(g, -ENOMEM, "out of memory");
+	s.waits = s.all + g->block_words;
+	do {
+		changed = false;
+		while (cg_shape_pass(g))
+			changed = true;
+		if (frontiers(&s)) {
+			find_keep(g);
+			changed = true;
+		}
+	} while (changed);
+	cg_raw_solve(g);
+	memset(s.all, 0, (size_t)g->block_words * 8);
+	for (uint32_t b = 0; b < g->nblocks; b++) {
+		const struct cg_block *blk = &g->blocks[b];
+
+		cg_bits_or(s.all, blk->order, g->block_words);
+		cg_bits_or(s.all, blk->park, g->block_words);
+		/* A switch leaves its lanes at all targets. */
+		for (uint32_t i = 0; blk->term == CG_SWITCH && i < blk->ntargets; i++)
+			cg_bit_set(s.all, blk->targets[i]);
+	}
+	for (uint32_t b = 0; b < g->nblocks; b++)
+		g->blocks[b].pendable = cg_bit(s.all, b);
+	return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tier_test.cc - hot kernels are compiled, kept per user, and taken from there by the next process.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "system/system_test.h"
+
+namespace {
+
+class Tier : public ::testing::Test {
+protected:
+	support_daemon *daemon = nullptr;
+	char cache[32] = "/tmp/vgpu-tier.XXXXXX";
+
+	void SetUp() override
+	{
+		const char *missing = support_missing(SUPPORT_NEED_SYSTEM);
+
+		if (missing)
+			GTEST_SKIP() << missing;
+		if (!support_path_compiler())
+			GTEST_SKIP() << "vgpu-compiler was not built: no LLVM";
+		ASSERT_NE(mkdtemp(cache), nullptr);
+		ASSERT_EQ(support_world_enter(), 0);
+		start({});
+	}
+	void start(std::vector<std::string> more)
+	{
+		std::string dir = std::string("--cache-dir=") + cache;
+		std::vector<const char *> args = { "--log-level=debug", dir.c_str() };
+		support_daemon_options opt{};
+
+		for (const auto &a : more)
+			args.push_back(a.c_str());
+		args.push_back(nullptr);
+		opt.args = args.data();
+		ASSERT_EQ(support_world_daemon(&opt, &daemon), 0);
+	}
+	void stop()
+	{
+		char *bad = support_daemon_stop(daemon);
+
+		EXPECT_EQ(bad, nullptr) << bad;
+		free(bad);
+		daemon = nullptr;
+	}
+	void TearDown() override
+	{
+		std::string remove = std::string("rm -rf ") + cache;
+
+		if (!daemon)
+			return;
+		EXPECT_EQ(support_daemon_settle(daemon, 5000), 0) << "processes stayed behind";
+		stop();
+		EXPECT_EQ(system(remove.c_str()), 0);
+	}
+	unsigned started()
+	{
+		char *log = support_daemon_log(daemon);
+		unsigned n = 0;
+
+		for (const char *p = log; p && (p = strstr(p, "compiler ")); p++) {
+			const char *end = strchr(p, '\n');
+
+			n += end && memmem(p, (size_t)(end - p), "started for process", 19);
+		}
+		free(log);
+		return n;
+	}
+	std::map<std::string, std::string> heat(const char *seconds = "20")
+	{
+		auto r = prog({ client(), "heat", seconds }).user(NOBODY).timeout(60000).run();
+
+		EXPECT_EQ(r->res.code, 0) << r->text();
+		return r->values();
+	}
+};
+
+TEST_F(Tier, HotKernelIsCompiledWhileItRuns)
+{
+	auto v = heat();
+
+	EXPECT_LT(atof(v["best_us"].c_str()) * 3, atof(v["first_us"].c_str()));
+	EXPECT_EQ(started(), 1u);
+}
+
+TEST_F(Tier, NextProcessTakesItFromTheCache)
+{
+	double best;
+
+	best = atof(heat()["best_us"].c_str());
+	EXPECT_EQ(started(), 1u);
+	/* From its first launches on; three times as fast again it cannot become. */
+	auto v = heat("1");
+	EXPECT_LT(atof(v["best_us"].c_str()), best * 3);
+	EXPECT_EQ(started(), 1u) << "compiled once more";
+}
+
+TEST_F(Tier, AnotherUserHasAnotherCache)
+{
+	heat();
+	auto r = prog({ client(), "heat", "20" }).user(NOBODY - 1).timeout(60000).run();
+
+	EXPECT_EQ(r->res.code, 0) << r->text();
+	EXPECT_EQ(started(), 2u);
+}
+
+TEST_F(Tier, WithoutCompilerEverythingIsInterpreted)
+{
+	stop();
+	start({ "--compiler=none" });
+	heat("1");
+	EXPECT_EQ(started(), 0u);
+}
+
+} // namespace

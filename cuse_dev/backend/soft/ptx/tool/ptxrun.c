@@ -436,7 +436,7 @@ static int make_code(struct run *r, struct ptx_module *m, const struct ptx_func 
 	char text[256] = "";
 	int e;
 
-	if (ptx_module_init_data(m, &place, &err) ||
+	if (ptx_module_init_data(m, &place, true, &err) ||
 	    ptx_unit_create(m, (struct ptx_func *)(uintptr_t)f, &place, &u, &info, &err)) {
 		fprintf(stderr, "%s:%u:%u: %s\n", r->file, err.line, err.column, err.text);
 		ptx_unit_destroy(u);

@@ -39,6 +39,8 @@
 #define LIMIT_CONSOLE_BYTES_MAX	 (64u << 20)
 #define LIMIT_STACK_BYTES_MAX	 (256u << 10) /* per thread */
 #define LIMIT_KERNEL_PARAM_BYTES 32764	      /* CUDA 12.1 and later */
+#define LIMIT_LAUNCHES_PENDING	 65536	      /* grids that one grid launches */
+#define LIMIT_LAUNCH_DEPTH	 24	      /* of grids that launch grids */
 #define LIMIT_JIT_LOG_BYTES	 4096
 #define LIMIT_PTX_BYTES		 (1u << 30)    /* text of one module, decompressed */
 #define LIMIT_PTX_MODULE_ARENA	 (512u << 20)  /* index of one module */

@@ -16,12 +16,19 @@
 #include "cuse_dev/backend/soft/image/image.h"
 #include "cuse_dev/backend/soft/interp/interp.h"
 #include "cuse_dev/backend/soft/ptx/ptx.h"
+#include "cuse_dev/backend/soft/simt/children.h"
 #include "cuse_dev/backend/soft/simt/launch.h"
 #include "cuse_dev/backend/soft/simt/texture.h"
 #include "cuse_dev/backend/soft/tier/tier.h"
 
 /* CUresult and CUfunction_attribute values that go over the wire */
-enum { R_OUT_OF_MEMORY = 2, R_INVALID_PTX = 218, R_PTX_VERSION = 222, R_NOT_SUPPORTED = 801 };
+enum {
+	R_OUT_OF_MEMORY = 2,
+	R_INVALID_PTX = 218,
+	R_PTX_VERSION = 222,
+	R_LAUNCH_FAILED = 719,
+	R_NOT_SUPPORTED = 801
+};
 enum {
 	ATTR_MAX_DYNAMIC_SHARED = 8,
 	ATTR_CARVEOUT = 9,
@@ -33,8 +40,9 @@ enum {
 	ATTR_CACHE_CONFIG = 0x10000,
 };
 
-#define PTX_ISA_MOST 95 /* newest .version that is read; later ones get error 222 */
-#define REGS_PER_SM  65536
+#define PTX_ISA_MOST  95 /* newest .version that is read; later ones get error 222 */
+#define REGS_PER_SM   65536
+#define DEVICE_LAUNCH "__cuda_syscall_cnpv2LaunchDevice" /* and V2 */
 
 struct soft {
 	struct backend_device dev;
@@ -64,6 +72,8 @@ struct backend_module {
 	uint32_t nfuncs;
 	struct ptx_var **globals;
 	uint32_t nglobals;
+	bool launches;		/* it names what kernels launch kernels with */
+	uint32_t *entry_params; /* by code number, for simt_children */
 };
 
 static int soft_open(const struct backend_device *dev, void **ret_backend)
@@ -108,14 +118,19 @@ static int collect_functions(struct backend_module *m)
 	const struct ptx_module *p = m->ptx;
 
 	m->funcs = calloc(p->nfuncs + 1, sizeof(*m->funcs));
-	if (!m->funcs)
+	m->entry_params = malloc((p->nfuncs + 1) * sizeof(*m->entry_params));
+	if (!m->funcs || !m->entry_params)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->nfuncs; i++) {
 		struct backend_func *f = &m->funcs[m->nfuncs];
 		const struct ptx_proto *pr = &p->funcs[i]->proto;
 
+		m->entry_params[i] = UINT32_MAX;
+		if (!strncmp(p->funcs[i]->name, DEVICE_LAUNCH, sizeof(DEVICE_LAUNCH) - 1))
+			m->launches = true;
 		if (!p->funcs[i]->is_entry || !p->funcs[i]->defined)
 			continue;
+		m->entry_params[i] = pr->param_bytes;
 		f->m = m;
 		f->ptx = p->funcs[i];
 		f->param_offset = calloc(2 * (size_t)pr->nparams + 1, sizeof(*f->param_offset));
@@ -158,6 +173,7 @@ static void soft_module_unload(struct backend_module *m)
 		free(m->funcs[i].param_offset);
 	}
 	free(m->funcs);
+	free(m->entry_params);
 	free(m->globals);
 	ptx_module_unload(m->ptx);
 	pthread_mutex_destroy(&m->lock);
@@ -261,25 +277,30 @@ static int soft_module_find_global(struct backend_module *m, const char *name,
 
 /* ---- kernels --------------------------------------------------------------------------------- */
 
-static int soft_func_by_name(struct backend_module *m, const char *name,
-			     struct backend_func **ret_func)
+/* Kernels stand in m->funcs in the order of their numbers. */
+static int func_by_code(struct backend_module *m, uint32_t code, struct backend_func **ret_func)
 {
-	struct ptx_func *p = ptx_module_kernel(m->ptx, name);
-
-	/* kernels stand in m->funcs in the order of their numbers */
-	for (uint32_t lo = 0, hi = m->nfuncs; p && lo < hi;) {
+	for (uint32_t lo = 0, hi = m->nfuncs; lo < hi;) {
 		uint32_t mid = (lo + hi) / 2;
 
-		if (m->funcs[mid].ptx->index == p->index) {
+		if (m->funcs[mid].ptx->index == code) {
 			*ret_func = &m->funcs[mid];
 			return 0;
 		}
-		if (m->funcs[mid].ptx->index < p->index)
+		if (m->funcs[mid].ptx->index < code)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
 	return -ENOENT;
+}
+
+static int soft_func_by_name(struct backend_module *m, const char *name,
+			     struct backend_func **ret_func)
+{
+	struct ptx_func *p = ptx_module_kernel(m->ptx, name);
+
+	return p ? func_by_code(m, p->index, ret_func) : -ENOENT;
 }
 
 static int soft_func_by_index(struct backend_module *m, uint32_t index,
@@ -510,7 +531,7 @@ static uint64_t now_ns(void)
 
 /* With the best code there is; what is interpreted counts towards being compiled. */
 static uint32_t run(struct backend_func *f, const struct backend_launch *l,
-		    struct backend_fault *ret_fault)
+		    struct simt_children *kids, struct backend_fault *ret_fault)
 {
 	struct simt_device *d = f->m->soft->simt;
 	struct tier_variant *v = f->tier ? tier_variant(f->tier, l->block) : NULL;
@@ -519,10 +540,11 @@ static uint32_t run(struct backend_func *f, const struct backend_launch *l,
 	uint32_t r;
 
 	if (better || !v)
-		return simt_launch(d, better ? better : f->code, f->ptx->name, l, ret_fault);
+		return simt_launch_better(d, better ? better : f->code, NULL, kids, f->ptx->name, l,
+					  ret_fault);
 	tier_will_run(v, simt_work(f->code, l));
 	start = now_ns();
-	r = simt_launch_better(d, f->code, tier_slot(v), f->ptx->name, l, ret_fault);
+	r = simt_launch_better(d, f->code, tier_slot(v), kids, f->ptx->name, l, ret_fault);
 	tier_has_run(v, now_ns() - start);
 	return r;
 }
@@ -542,18 +564,135 @@ static void soft_compiler_destroy(void *compiler)
 	tier_destroy(compiler);
 }
 
-static uint32_t soft_launch(struct backend_func *f, const struct backend_launch *l,
-			    struct backend_fault *ret_fault)
+/* A grid that is running, or whose children are. */
+struct parent {
+	struct parent *up;
+	struct simt_children kids;
+};
+
+static uint32_t launch_one(struct backend_func *f, const struct backend_launch *l,
+			   struct simt_children *kids, struct backend_fault *ret_fault)
 {
 	uint32_t r = compile(f);
 
-	memset(ret_fault, 0, sizeof(*ret_fault));
 	if (!r)
-		return run(f, l, ret_fault);
+		return run(f, l, kids, ret_fault);
 	ret_fault->error = r;
 	ret_fault->line = f->err.line;
 	snprintf(ret_fault->what, sizeof(ret_fault->what), "kernel '%.80s': %.160s", f->ptx->name,
 		 f->err.text);
+	return r;
+}
+
+static struct parent *parent_create(struct backend_module *m, struct parent *up, uint32_t depth)
+{
+	struct parent *p = malloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->up = up;
+	simt_children_init(&p->kids, m->entry_params, (uint32_t)m->ptx->nfuncs, depth);
+	return p;
+}
+
+static struct parent *parent_destroy(struct parent *p)
+{
+	struct parent *up = p->up;
+
+	simt_children_fini(&p->kids);
+	free(p);
+	return up;
+}
+
+static uint32_t child_refused(const char *name, const char *why, uint32_t error,
+			      struct backend_fault *ret_fault)
+{
+	ret_fault->error = error;
+	snprintf(ret_fault->what, sizeof(ret_fault->what),
+		 "kernel '%.80s', launched by a kernel: %s", name, why);
+	return error;
+}
+
+/* What the device runtime could not check when it was launched. */
+static uint32_t launch_child(struct backend_module *m, const struct simt_child *c,
+			     const struct backend_launch *host, struct simt_children *kids,
+			     struct backend_fault *ret_fault)
+{
+	struct backend_launch l = *host;
+	struct backend_func_info info;
+	struct backend_func *f;
+	struct backend_log log = { .bytes = 0 };
+
+	/* simt_children_check() has found that there is such a kernel. */
+	if (func_by_code(m, c->code, &f) < 0)
+		return child_refused("?", "there is none", R_LAUNCH_FAILED, ret_fault);
+	if (!soft_func_info(f, &info, &log)) {
+		if (product(c->block) > info.max_threads)
+			return child_refused(f->ptx->name, "too many threads in a block",
+					     R_LAUNCH_FAILED, ret_fault);
+		if (c->shared > info.max_dynamic_shared)
+			return child_refused(f->ptx->name, "too much shared memory",
+					     R_LAUNCH_FAILED, ret_fault);
+		memcpy(l.cluster, info.cluster, sizeof(l.cluster));
+	}
+	memcpy(l.grid, c->grid, sizeof(l.grid));
+	memcpy(l.block, c->block, sizeof(l.block));
+	l.dynamic_shared = c->shared;
+	l.cooperative = false;
+	l.params = c->params;
+	l.param_bytes = c->param_bytes;
+	return launch_one(f, &l, kids, ret_fault);
+}
+
+/*
+ * All that hangs on @top, deepest first. A parent whose last child begins is gone by then, so that a kernel
+ * may launch itself as its tail for ever. @top is consumed.
+ */
+static uint32_t run_children(struct backend_module *m, const struct backend_launch *l,
+			     struct parent *top, struct backend_fault *ret_fault)
+{
+	uint32_t r = 0;
+
+	while (top && !r) {
+		struct simt_child *c = simt_children_take(&top->kids);
+		struct parent *p;
+
+		if (!simt_children_left(&top->kids))
+			top = parent_destroy(top);
+		if (!c)
+			continue;
+		p = parent_create(m, top, top ? top->kids.depth + 1 : 0);
+		if (p)
+			r = launch_child(m, c, l, &p->kids, ret_fault);
+		else
+			r = child_refused("?", "out of memory", R_OUT_OF_MEMORY, ret_fault);
+		free(c);
+		if (p && simt_children_left(&p->kids) && !r)
+			top = p;
+		else if (p)
+			top = parent_destroy(p);
+	}
+	while (top)
+		top = parent_destroy(top);
+	return r;
+}
+
+static uint32_t soft_launch(struct backend_func *f, const struct backend_launch *l,
+			    struct backend_fault *ret_fault)
+{
+	struct parent *p;
+	uint32_t r;
+
+	memset(ret_fault, 0, sizeof(*ret_fault));
+	if (!f->m->launches) /* no code of the module can */
+		return launch_one(f, l, NULL, ret_fault);
+	p = parent_create(f->m, NULL, 0);
+	if (!p)
+		return child_refused(f->ptx->name, "out of memory", R_OUT_OF_MEMORY, ret_fault);
+	r = launch_one(f, l, &p->kids, ret_fault);
+	if (!r)
+		return run_children(f->m, l, p, ret_fault);
+	parent_destroy(p);
 	return r;
 }
 

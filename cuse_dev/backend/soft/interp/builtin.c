@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * builtin.c - what device code expects from the driver: vprintf, __assertfail, malloc, free.
+ * builtin.c - what device code expects from the driver: vprintf, __assertfail, malloc, free; what the device
+ * runtime expects is in device.c.
  *
  * Arguments and results lie in the running frame. Lanes go in ascending order.
  */
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "cuse_dev/backend/soft/interp/code.h"
+#include "cuse_dev/backend/soft/interp/device.h"
 #include "cuse_dev/backend/soft/rt/heap.h"
 #include "cuse_dev/backend/soft/rt/printf.h"
 #include "cuse_dev/base/console.h"
@@ -111,6 +113,10 @@ const struct interp_inst *interp_op_builtin(struct interp_warp *w, const struct 
 	for (uint32_t m = w->mask; m; m &= m - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(m);
 
+		if (in->imm > IR_BUILTIN_FREE) {
+			interp_device_call(w, x, lane, (uint32_t)in->imm);
+			continue;
+		}
 		switch (in->imm) {
 		case IR_BUILTIN_VPRINTF:
 			do_vprintf(w, x, lane);

@@ -249,6 +249,8 @@ uint8_t *interp_space_ptr(struct interp_warp *w, uint8_t space, uint32_t lane, u
 uint8_t *interp_generic_ptr(struct interp_warp *w, uint32_t lane, uint64_t va, uint64_t bytes);
 /** interp_read() - copy from a generic address; false if that faults. */
 bool interp_read(struct interp_warp *w, uint32_t lane, uint64_t va, void *buf, size_t bytes);
+/** interp_write() - copy to a generic address; false if that faults. */
+bool interp_write(struct interp_warp *w, uint32_t lane, uint64_t va, const void *buf, size_t bytes);
 uint64_t interp_lane_address(const struct interp_warp *w, const struct interp_inst *in,
 			     uint32_t lane);
 

@@ -147,9 +147,9 @@ bool interp_lane_ptrs(struct interp_warp *w, const struct interp_inst *in, uint8
 	return true;
 }
 
-bool interp_read(struct interp_warp *w, uint32_t lane, uint64_t va, void *buf, size_t bytes)
+/* Between @p, memory of device code, and @buf; false: a fault. */
+static bool copy_trapped(uint8_t *p, void *buf, size_t bytes, bool write)
 {
-	const uint8_t *p = interp_generic_ptr(w, lane, va, bytes);
 	struct simt_trap trap, *volatile outer;
 
 	if (!p)
@@ -160,9 +160,23 @@ bool interp_read(struct interp_warp *w, uint32_t lane, uint64_t va, void *buf, s
 		return false;
 	}
 	simt_trap_set(&trap);
-	memcpy(buf, p, bytes);
+	if (write)
+		memcpy(p, buf, bytes);
+	else
+		memcpy(buf, p, bytes);
 	simt_trap_set(outer);
 	return true;
+}
+
+bool interp_read(struct interp_warp *w, uint32_t lane, uint64_t va, void *buf, size_t bytes)
+{
+	return copy_trapped(interp_generic_ptr(w, lane, va, bytes), buf, bytes, false);
+}
+
+bool interp_write(struct interp_warp *w, uint32_t lane, uint64_t va, const void *buf, size_t bytes)
+{
+	return copy_trapped(interp_generic_ptr(w, lane, va, bytes), (void *)(uintptr_t)buf, bytes,
+			    true);
 }
 
 /* 128-bit elements: registers hold them as two words per lane. */

@@ -318,7 +318,7 @@ static int check_call(struct verify *v)
 	if (r < 0)
 		return r;
 	if (v->in->op == IR_OP_CALL_BUILTIN)
-		return aux->func <= IR_BUILTIN_FREE ? 0 : bad(v, "no builtin %u", aux->func);
+		return aux->func < IR_BUILTIN_COUNT ? 0 : bad(v, "no builtin %u", aux->func);
 	if (v->in->op != IR_OP_CALL)
 		return 0;
 	if (aux->func >= v->unit->nfuncs)

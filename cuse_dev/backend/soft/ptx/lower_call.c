@@ -271,6 +271,25 @@ static const struct {
 	{ "__assertfail", IR_BUILTIN_ASSERTFAIL },
 	{ "malloc", IR_BUILTIN_MALLOC },
 	{ "free", IR_BUILTIN_FREE },
+#define CNP(name) "__cuda_syscall_cnpv2" name
+	{ CNP("GetParameterBuffer"), IR_BUILTIN_CNP_BUFFER },
+	{ CNP("GetParameterBufferV2"), IR_BUILTIN_CNP_BUFFER_V2 },
+	{ CNP("LaunchDevice"), IR_BUILTIN_CNP_LAUNCH },
+	{ CNP("LaunchDeviceV2"), IR_BUILTIN_CNP_LAUNCH_V2 },
+	{ CNP("StreamCreate"), IR_BUILTIN_CNP_STREAM_CREATE },
+	{ CNP("StreamDestroy"), IR_BUILTIN_CNP_STREAM_DESTROY },
+	{ CNP("StreamWaitEvent"), IR_BUILTIN_CNP_STREAM_WAIT },
+	{ CNP("EventCreate"), IR_BUILTIN_CNP_EVENT_CREATE },
+	{ CNP("EventDestroy"), IR_BUILTIN_CNP_EVENT_DESTROY },
+	{ CNP("EventRecord"), IR_BUILTIN_CNP_EVENT_RECORD },
+	{ CNP("GetLastError"), IR_BUILTIN_CNP_LAST_ERROR },
+	{ CNP("SetLastError"), IR_BUILTIN_CNP_SET_ERROR },
+	{ CNP("GetDevice"), IR_BUILTIN_CNP_DEVICE },
+	{ CNP("DeviceGetAttribute"), IR_BUILTIN_CNP_ATTRIBUTE },
+	{ CNP("GetLimit"), IR_BUILTIN_CNP_LIMIT },
+	{ CNP("GetCacheConfig"), IR_BUILTIN_CNP_CACHE_CONFIG },
+	{ CNP("GetSharedMemConfig"), IR_BUILTIN_CNP_SHARED_CONFIG },
+#undef CNP
 };
 
 /* Who is called. Sets op, and func of the aux. */

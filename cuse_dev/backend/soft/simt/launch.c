@@ -292,15 +292,10 @@ static bool set_clusters(struct simt_grid *g)
 	return true;
 }
 
-uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const char *name,
-		     const struct backend_launch *l, struct backend_fault *ret_fault)
-{
-	return simt_launch_better(d, code, NULL, name, l, ret_fault);
-}
-
 uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
-			    const struct simt_code *const *better, const char *name,
-			    const struct backend_launch *l, struct backend_fault *ret_fault)
+			    const struct simt_code *const *better, struct simt_children *children,
+			    const char *name, const struct backend_launch *l,
+			    struct backend_fault *ret_fault)
 {
 	struct simt_grid g = {
 		.code = code,
@@ -308,6 +303,7 @@ uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
 		.launch = l,
 		.dev = &d->dev,
 		.textures = d->textures,
+		.children = children,
 		.name = name,
 		.window_base = d->dev.window_base,
 		.window_size = d->dev.window_size,
@@ -362,6 +358,12 @@ give_ranges:
 	if (ret_fault)
 		*ret_fault = g.fault;
 	return g.fault.error;
+}
+
+uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const char *name,
+		     const struct backend_launch *l, struct backend_fault *ret_fault)
+{
+	return simt_launch_better(d, code, NULL, NULL, name, l, ret_fault);
 }
 
 void simt_code_destroy(struct simt_code *code)

@@ -15,6 +15,7 @@
 
 struct simt_code; /* an executable kernel, made by a tier, immutable; any number of launches */
 struct simt_textures;
+struct simt_children;
 struct simt_device; /* threads and their scratch memory; one per backend */
 
 /** simt_device_create() - dev->threads - 1 threads are started on first need. */
@@ -45,11 +46,14 @@ uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const 
 /**
  * simt_launch_better() - the same; blocks that start when there is code in *@better run that
  *
- * *@better is written once, by another thread, with a release store; it is code of the same kernel.
+ * *@better (@better may be NULL) is written once, by another thread, with a release store; it is code
+ * of the same kernel. @children (NULL: the grid may launch none): those that it launched are in
+ * there afterwards.
  */
 uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
-			    const struct simt_code *const *better, const char *name,
-			    const struct backend_launch *l, struct backend_fault *ret_fault);
+			    const struct simt_code *const *better, struct simt_children *children,
+			    const char *name, const struct backend_launch *l,
+			    struct backend_fault *ret_fault);
 
 /** simt_work() - about how many warp instructions a launch is, loops guessed. */
 uint64_t simt_work(const struct simt_code *code, const struct backend_launch *l);

@@ -66,6 +66,7 @@ struct simt_grid {
 	const struct backend_launch *launch;
 	const struct backend_device *dev;
 	const struct simt_textures *textures;
+	struct simt_children *children; /* locks itself; NULL: it can have none */
 	const char *name;
 	uint64_t window_base, window_size;
 	const uint64_t (*ranges)[2]; /* memory outside the window, {start, bytes} */

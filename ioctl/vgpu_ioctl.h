@@ -137,6 +137,7 @@ extern "C" {
 	X(0x45, HOST_DONE,     host_done,     WORKER, 0) /* host call finished (no shared page) */ \
 	X(0x46, GRAPH_CREATE,  graph_create,  WORKER, 0) /* keep commands, to run them together */ \
 	X(0x47, GRAPH_DESTROY, graph_destroy, WORKER, 0) /* forget them                         */ \
+	X(0x48, STREAM_SMS,    stream_sms,    WORKER, 0) /* of how much of the device it uses    */ \
 	X(0x50, TEX_CREATE,    tex_create,    WORKER, 0) /* a texture or surface for kernels    */ \
 	X(0x51, TEX_DESTROY,   tex_destroy,   WORKER, 0) /* its handle is none any more         */
 /* clang-format on */
@@ -755,6 +756,17 @@ struct vgpu_stream_create {
 	uint32_t stream;  /**< out: handle */
 	uint32_t slot;	  /**< out: index into vgpu_share_control.stream, and its ring */
 	uint32_t pad;	  /**< MBZ */
+};
+
+/**
+ * struct vgpu_stream_sms - VGPU_OP_STREAM_SMS
+ *
+ * Kernels of the stream use that part of the device's multiprocessors. Errors: EINVAL (0, or more than there
+ * are).
+ */
+struct vgpu_stream_sms {
+	uint32_t stream; /**< in */
+	uint32_t sms;	 /**< in */
 };
 
 /** struct vgpu_stream_destroy - VGPU_OP_STREAM_DESTROY; what is queued still runs. */

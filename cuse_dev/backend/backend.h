@@ -96,6 +96,7 @@ struct backend_launch {
 	uint64_t heap_va; /* memory for the kernel's malloc, 0 none; the backend keeps its */
 	uint64_t
 		heap_bytes; /* free lists inside; zero-filled before the first launch of a context */
+	uint32_t sms;	    /* of the device, that it may use; 0: all */
 	uint32_t stack_bytes;		 /* CU_LIMIT_STACK_SIZE */
 	const volatile uint32_t *cancel; /* nonzero: stop soon, result CUDA_ERROR_LAUNCH_FAILED */
 };

@@ -193,6 +193,7 @@ void queue_launch_begin(struct queue_stream *s, const struct vgpu_cmd_launch *c,
 	l->params = c + 1;
 	l->param_bytes = c->param_bytes;
 	l->cancel = (const volatile uint32_t *)&s->cancel;
+	l->sms = atomic_load_explicit(&s->sms, memory_order_relaxed);
 }
 
 static void execute(struct queue_stream *s, struct queue_kernel *k, const struct vgpu_cmd_launch *c)

@@ -101,6 +101,8 @@ void queue_kernel_unpin(struct queue_kernel *k);
 
 /* ------------------------------------------------------------------------------------ streams */
 
+/** queue_stream_sms() - its kernels use @sms multiprocessors of the device; -EINVAL. */
+int queue_stream_sms(struct queue *q, uint32_t id, uint32_t sms);
 int queue_stream_create(struct queue *q, struct queue_ctx *c, int32_t priority, uint32_t *ret_id,
 			uint32_t *ret_slot);
 /** queue_stream_close() - no new commands; what is queued still runs. */

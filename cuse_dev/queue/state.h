@@ -92,6 +92,7 @@ struct queue_stream {
 	struct queue_ctx *ctx;
 	uint32_t id, slot;
 	int32_t priority;
+	_Atomic uint32_t sms;		 /* 0: all */
 	struct vgpu_share_stream *share; /* counters, published */
 	uint8_t *ring;
 	pthread_t thread;

@@ -317,6 +317,18 @@ static struct queue_stream *find(struct queue *q, uint32_t id)
 	return s && !atomic_load(&s->closing) ? s : NULL;
 }
 
+int queue_stream_sms(struct queue *q, uint32_t id, uint32_t sms)
+{
+	struct queue_stream *s = find(q, id);
+
+	if (!s)
+		return -EBADF;
+	if (!sms || sms > s->ctx->device.sm_count)
+		return -EINVAL;
+	atomic_store(&s->sms, sms);
+	return 0;
+}
+
 int queue_stream_close(struct queue *q, uint32_t id)
 {
 	struct queue_stream *s = find(q, id);

@@ -18,6 +18,11 @@ int op_stream_create(struct worker_call *c, struct vgpu_stream_create *a)
 	return queue_stream_create(c->w->queue, ctx, a->priority, &a->stream, &a->slot);
 }
 
+int op_stream_sms(struct worker_call *c, struct vgpu_stream_sms *a)
+{
+	return queue_stream_sms(c->w->queue, a->stream, a->sms);
+}
+
 int op_stream_destroy(struct worker_call *c, struct vgpu_stream_destroy *a)
 {
 	return a->pad ? -EINVAL : queue_stream_close(c->w->queue, a->stream);

@@ -29,6 +29,8 @@ enum cu_kind {
 	CU_KIND_PHYS = 0x20796870,	  /* "phy " */
 	CU_KIND_LINK = 0x206b6e6c,	  /* "lnk " */
 	CU_KIND_POOL = 0x206c6f70,	  /* "pol " */
+	CU_KIND_GREEN = 0x206e7267,	  /* "grn " */
+	CU_KIND_RESOURCE = 0x20736572,	  /* "res " */
 	CU_KIND_GRAPH = 0x20707267,	  /* "grp " */
 	CU_KIND_GRAPH_NODE = 0x20646f6e,  /* "nod " */
 	CU_KIND_GRAPH_EXEC = 0x20657867,  /* "gxe " */

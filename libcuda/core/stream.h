@@ -21,8 +21,9 @@ struct cu_stream {
 	uint64_t id;		  /* cuStreamGetId */
 	unsigned flags;		  /* CU_STREAM_NON_BLOCKING */
 	int priority;
-	uint64_t last_seq; /* of the last command submitted */
-	void *priv;	   /* impl/stream.c */
+	uint64_t last_seq;	/* of the last command submitted */
+	struct cu_green *green; /* whose it is, NULL; impl/green.c */
+	void *priv;		/* impl/stream.c */
 };
 
 struct cu_event {

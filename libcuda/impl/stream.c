@@ -390,9 +390,7 @@ CUresult impl_cuStreamGetCtx_v2(CUstream hStream, CUcontext *pCtx, CUgreenCtx *p
 {
 	CUresult r = impl_cuStreamGetCtx(hStream, pCtx);
 
-	if (r == CUDA_SUCCESS && pGreenCtx)
-		*pGreenCtx = NULL;
-	return r;
+	return r == CUDA_SUCCESS && pGreenCtx ? impl_cuStreamGetGreenCtx(hStream, pGreenCtx) : r;
 }
 
 CUresult impl_cuStreamGetDevice(CUstream hStream, CUdevice *device)

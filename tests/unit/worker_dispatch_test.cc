@@ -71,6 +71,23 @@ TEST(Worker, StreamLimitIsExact)
 	EXPECT_EQ(0, f.call(VGPU_OP_STREAM_CREATE, &s));
 }
 
+TEST(Worker, AStreamUsesAtMostTheDevice)
+{
+	Front f(false);
+	uint32_t ctx = f.ctx();
+	struct vgpu_stream_sms s = {};
+
+	s.stream = f.stream(ctx);
+	EXPECT_EQ(-EINVAL, f.call(VGPU_OP_STREAM_SMS, &s));
+	s.sms = 1;
+	EXPECT_EQ(0, f.call(VGPU_OP_STREAM_SMS, &s));
+	s.sms = 1u << 20;
+	EXPECT_EQ(-EINVAL, f.call(VGPU_OP_STREAM_SMS, &s));
+	s.sms = 1;
+	s.stream = 12345;
+	EXPECT_EQ(-EBADF, f.call(VGPU_OP_STREAM_SMS, &s));
+}
+
 TEST(Worker, BlobLimitsAreExact)
 {
 	Front f(false);

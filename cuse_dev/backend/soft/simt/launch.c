@@ -225,11 +225,21 @@ uint64_t simt_work(const struct simt_code *code, const struct backend_launch *l)
 	       (code->has_loops ? LOOP_WORK : 1);
 }
 
+/* The launch's share of the device, in CPU threads; the caller's is one of them. */
+static uint32_t threads_for(const struct simt_device *d, const struct backend_launch *l)
+{
+	uint64_t n = d->dev.threads;
+
+	if (l->sms && l->sms < d->dev.sm_count)
+		n = n * l->sms / d->dev.sm_count;
+	return n ? (uint32_t)n : 1;
+}
+
 /* How many helpers are worth being woken. */
 static uint32_t helpers_for(const struct simt_device *d, const struct simt_grid *g)
 {
 	uint64_t work = simt_work(g->code, g->launch);
-	uint64_t most = d->dev.threads - 1;
+	uint64_t most = threads_for(d, g->launch) - 1;
 
 	if (g->clusters < 2 || work < ALONE_WORK)
 		return 0;

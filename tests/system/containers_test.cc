@@ -101,6 +101,7 @@ TEST_F(Containers, TheSpecificationHasNodeLibraryAndHook)
 	EXPECT_PRED2(has, s, "\"name\": \"all\"");
 	EXPECT_PRED2(has, s, "\"hostPath\": \"/dev/nvidia-vgpu0\""); /* a file: fuse door */
 	EXPECT_PRED2(has, s, "libcuda.so.1");
+	EXPECT_PRED2(has, s, "libnvidia-ml.so.1");
 	EXPECT_PRED2(has, s, "\"createContainer\"");
 	EXPECT_FALSE(has(out(cdi({ "--no-hook" })), "createContainer"));
 	EXPECT_PRED2(has, out(cdi({ "--kind=nvidia.com/gpu" })), "nvidia.com/gpu");

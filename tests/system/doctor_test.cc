@@ -118,6 +118,7 @@ TEST_F(Doctor, AllIsWell)
 	EXPECT_TRUE(line(out, "ok", "control", std::to_string(support_daemon_pid(daemon)))) << out;
 	EXPECT_TRUE(line(out, "ok", "library", "/run/world/lib/libcuda.so.1")) << out;
 	EXPECT_TRUE(line(out, "ok", "kernel", "100000 right results")) << out;
+	EXPECT_TRUE(line(out, "ok", "nvml", "1 device, driver 5")) << out;
 	EXPECT_TRUE(has(out, "all is well")) << out;
 }
 

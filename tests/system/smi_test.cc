@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * smi_test.cc - "vgpuctl smi", by its own name and as nvidia-smi: what scripts ask for, with and without
- * users of the device, and every refusal with its exit code.
+ * smi_test.cc - "vgpuctl smi", by its own name and as nvidia-smi: what scripts ask for, with and
+ * without users of the device, and every refusal with its exit code; and field by field what NVIDIA's
+ * program says of the same device.
  */
 #include <signal.h>
 #include <unistd.h>
@@ -24,6 +25,27 @@ static std::vector<std::string> lines(const std::string &text)
 
 	while (std::getline(in, l))
 		all.push_back(l);
+	return all;
+}
+
+static std::vector<std::string> field_names(const std::string &help)
+{
+	std::regex name("(^|\n|or )\"([a-z][a-zA-Z0-9_.]+)\"");
+	std::vector<std::string> all;
+
+	for (std::sregex_iterator m(help.begin(), help.end(), name), end; m != end; ++m)
+		all.push_back((*m)[2]);
+	return all;
+}
+
+static std::vector<std::string> cells(const std::string &line)
+{
+	std::vector<std::string> all;
+
+	for (size_t at = 0, end = 0; end != std::string::npos; at = end + 2) {
+		end = line.find(", ", at);
+		all.push_back(line.substr(at, end - at));
+	}
 	return all;
 }
 
@@ -146,14 +168,52 @@ TEST_F(Smi, FieldsAsCsv)
 TEST_F(Smi, EachFieldOfTheHelpHasAValue)
 {
 	std::string help = out({ "--help-query-gpu" });
-	std::regex quoted("\"([a-zA-Z_.]+)\"");
-	int n = 0;
+	std::string ask;
+	auto names = field_names(help);
 
-	for (std::sregex_iterator m(help.begin(), help.end(), quoted), end; m != end; ++m, n++)
-		EXPECT_NE(query((*m)[1]), "") << (*m)[1];
-	EXPECT_GT(n, 100);
+	for (const std::string &f : names)
+		ask += (ask.empty() ? "" : ",") + f;
+	EXPECT_GT(names.size(), 150u);
+	for (const std::string &c : cells(query(ask)))
+		EXPECT_NE(c, "");
+	EXPECT_EQ(cells(query(ask)).size(), names.size());
 	for (const char *f : { "timestamp", "gpu_name", "gpu_bus_id", "gpu_uuid", "pid", "name" })
 		EXPECT_PRED2(has, out({ "--help-query-compute-apps" }), f);
+}
+
+TEST_F(Smi, NvidiasProgramSaysTheSame)
+{
+	std::string ask = "--query-gpu=", genuine = SYSTEM_GENUINE_SMI;
+
+	if (access(genuine.c_str(), X_OK))
+		GTEST_SKIP() << "no nvidia-smi of NVIDIA's here (fetch_nvml.sh)";
+	auto help = prog({ genuine, "--help-query-gpu" }).run();
+	ASSERT_EQ(help->res.code, 0) << help->text();
+	for (const std::string &f : field_names(help->res.out))
+		ask += (ask.back() == '=' ? "" : ",") + f;
+	auto r = prog({ genuine, ask, "--format=csv" }).run();
+	ASSERT_EQ(r->res.code, 0) << r->text();
+	auto theirs = lines(r->res.out), ours = lines(out({ ask, "--format=csv" }));
+	ASSERT_EQ(theirs.size(), 3u) << r->text();
+	ASSERT_EQ(ours.size(), 3u);
+	auto name = cells(theirs[0]);
+	EXPECT_GT(name.size(), 150u);
+	EXPECT_EQ(cells(ours[0]), name);
+	for (size_t device = 1; device < 3; device++) {
+		auto a = cells(theirs[device]), b = cells(ours[device]);
+
+		ASSERT_EQ(a.size(), name.size());
+		ASSERT_EQ(b.size(), name.size());
+		for (size_t i = 0; i < name.size(); i++) {
+			if (name[i] == "timestamp")
+				continue;
+			if (name[i] == "enforced.power.limit [W]" && a[i] == "[N/A]")
+				continue; /* it is known here */
+			if (has(a[i], "N/A"))
+				a[i] = "[N/A]"; /* it has other ways to write it */
+			EXPECT_EQ(a[i], b[i]) << name[i] << ", device " << device - 1;
+		}
+	}
 }
 
 TEST_F(Smi, ProcessesAsCsv)

@@ -88,6 +88,7 @@ check "  and computes" as_nobody $DIR/client cycle
 check "metrics still served" systemctl is-active vgpu-metrics
 check "dpkg -i over it" dpkg -i "$host"/package/*.deb
 check "  still active" systemctl is-active vgpu-cuse
+check "  and the metrics" systemctl is-active vgpu-metrics
 check "  and computes" as_nobody $DIR/client cycle
 check "remove" dpkg --remove vgpu-cuse
 check "  node gone" wait_for 5 test ! -e $node

@@ -47,6 +47,7 @@
 #define LIMIT_PTX_UNIT_ARENA	 (2048u << 20) /* one kernel's tree and IR */
 #define LIMIT_PTX_SYMBOLS	 1048576       /* variables and functions of a module */
 #define LIMIT_PTX_REGISTERS	 1048576       /* of one function */
+#define LIMIT_PTX_FAMILY	 1024	       /* variables of one declaration "name<n>" */
 #define LIMIT_PTX_NESTING	 64	       /* braces, initialisers, expressions */
 #define LIMIT_PTX_MODIFIERS	 24	       /* of one instruction */
 #define LIMIT_PTX_OPERANDS	 1024	       /* in one list */

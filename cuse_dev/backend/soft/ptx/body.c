@@ -7,6 +7,7 @@
  */
 #include "cuse_dev/backend/soft/ptx/tree.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cuse_dev/base/arena.h"
@@ -60,6 +61,23 @@ static bool regs_add(struct ptx_body_parser *bp, uint8_t type, const char *base,
 	return true;
 }
 
+/* The "<n>" that makes n names of one, or nothing: 0. */
+static bool decl_family(struct ptx_lex *lex, const char *what, uint32_t limit, uint32_t *ret_count)
+{
+	*ret_count = 0;
+	if (!ptx_lex_accept(lex, '<'))
+		return true;
+	/* a number, not an expression: ">" ends it */
+	if (lex->tok.kind != PTX_TOK_INT || !lex->tok.bits || lex->tok.bits > limit) {
+		ptx_lex_fail(lex, "bad number of %s", what);
+		return false;
+	}
+	*ret_count = (uint32_t)lex->tok.bits;
+	ptx_lex_next(lex);
+	ptx_lex_expect(lex, '>');
+	return !lex->err->code;
+}
+
 static bool decl_reg(struct ptx_body_parser *bp)
 {
 	struct ptx_decl d = { .space = PTX_SPACE_REG, .vec = 1 };
@@ -72,7 +90,6 @@ static bool decl_reg(struct ptx_body_parser *bp)
 		struct ptx_scope_entry e = { .name = lex->tok.text,
 					     .len = lex->tok.len,
 					     .vec = d.vec };
-		struct ptx_value v;
 		const char *base;
 
 		if (lex->tok.kind != PTX_TOK_IDENT) {
@@ -80,18 +97,8 @@ static bool decl_reg(struct ptx_body_parser *bp)
 			return false;
 		}
 		ptx_lex_next(lex);
-		if (ptx_lex_accept(lex, '<')) {
-			/* a number, not an expression: ">" ends it */
-			if (lex->tok.kind != PTX_TOK_INT || !lex->tok.bits ||
-			    lex->tok.bits > LIMIT_PTX_REGISTERS) {
-				ptx_lex_fail(lex, "bad number of registers");
-				return false;
-			}
-			v.bits = lex->tok.bits;
-			ptx_lex_next(lex);
-			ptx_lex_expect(lex, '>');
-			e.count = (uint32_t)v.bits;
-		}
+		if (!decl_family(lex, "registers", LIMIT_PTX_REGISTERS, &e.count))
+			return false;
 		base = arena_strndup(bp->b->arena, e.name, e.len);
 		if (!base)
 			return no_memory(bp);
@@ -125,6 +132,45 @@ static struct ptx_var *var_add(struct ptx_body_parser *bp, const char *name, uin
 	return ptx_operand_scope_add(bp, &e) ? v : NULL;
 }
 
+static bool variable(struct ptx_body_parser *bp, const struct ptx_decl *d, const char *name,
+		     uint32_t len, uint64_t size, bool unsized)
+{
+	struct ptx_var *v = var_add(bp, name, len);
+
+	if (!v)
+		return false;
+	v->space = d->space;
+	v->type = d->type;
+	v->unsized = unsized;
+	v->size = unsized ? 0 : size;
+	v->align = ptx_type_bytes(d->type) * d->vec;
+	if (d->align > v->align)
+		v->align = d->align;
+	if (unsized && d->space != PTX_SPACE_SHARED && d->space != PTX_SPACE_PARAM) {
+		ptx_lex_fail(&bp->lex, "'%.80s' has no size", v->name);
+		return false;
+	}
+	v->offset = UINT64_MAX; /* shared: given when it is used */
+	return d->space == PTX_SPACE_SHARED || frame_take(bp, v->align, v->size, &v->offset);
+}
+
+/* name0 to name(n-1), as gcc has its parameters. */
+static bool variable_family(struct ptx_body_parser *bp, const struct ptx_decl *d, const char *name,
+			    uint32_t len, uint32_t count, uint64_t size)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		char *one = arena_alloc(bp->b->arena, len + 11);
+		int n;
+
+		if (!one)
+			return no_memory(bp);
+		n = snprintf(one, len + 11, "%.*s%u", (int)len, name, i);
+		if (!variable(bp, d, one, (uint32_t)n, size, false))
+			return false;
+	}
+	return true;
+}
+
 static bool decl_variable(struct ptx_body_parser *bp, uint8_t space)
 {
 	struct ptx_decl d = { .space = space, .vec = 1 };
@@ -134,34 +180,26 @@ static bool decl_variable(struct ptx_body_parser *bp, uint8_t space)
 	if (!ptx_decl_type(lex, &d))
 		return false;
 	do {
+		const char *name = lex->tok.text;
+		uint32_t len = lex->tok.len, count, ndims;
 		uint64_t dims[8], size;
-		uint32_t ndims;
-		struct ptx_var *v;
-		bool unsized;
+		bool unsized, good;
 
 		if (lex->tok.kind != PTX_TOK_IDENT) {
 			ptx_lex_fail(lex, "the name of a variable is expected");
 			return false;
 		}
-		v = var_add(bp, lex->tok.text, lex->tok.len);
-		if (!v)
-			return false;
 		ptx_lex_next(lex);
-		if (!ptx_decl_array(lex, &d, &size, &unsized, dims, &ndims))
+		if (!decl_family(lex, "variables", LIMIT_PTX_FAMILY, &count))
 			return false;
-		v->space = space;
-		v->type = d.type;
-		v->unsized = unsized;
-		v->size = unsized ? 0 : size;
-		v->align = ptx_type_bytes(d.type) * d.vec;
-		if (d.align > v->align)
-			v->align = d.align;
-		if (unsized && space != PTX_SPACE_SHARED && space != PTX_SPACE_PARAM) {
-			ptx_lex_fail(lex, "'%.80s' has no size", v->name);
-			return false;
+		if (count) {
+			size = (uint64_t)ptx_type_bytes(d.type) * d.vec;
+			good = variable_family(bp, &d, name, len, count, size);
+		} else {
+			good = ptx_decl_array(lex, &d, &size, &unsized, dims, &ndims) &&
+			       variable(bp, &d, name, len, size, unsized);
 		}
-		v->offset = UINT64_MAX; /* shared: given when it is used */
-		if (space != PTX_SPACE_SHARED && !frame_take(bp, v->align, v->size, &v->offset))
+		if (!good)
 			return false;
 	} while (ptx_lex_accept(lex, ','));
 	ptx_lex_expect(lex, ';');

@@ -271,6 +271,21 @@ nvmlReturn_t answer_nvmlDeviceGetPcieThroughput(nvmlDevice_t device, nvmlPcieUti
 	return r;
 }
 
+nvmlReturn_t answer_nvmlDeviceGetAddressingMode(nvmlDevice_t device,
+						nvmlDeviceAddressingMode_t *mode)
+{
+	NV_NEED_VERSION(mode, nvmlDeviceAddressingMode_v1_t, 1);
+	mode->value = NVML_DEVICE_ADDRESSING_MODE_NONE; /* a kernel cannot touch any host page */
+	return NVML_SUCCESS;
+}
+
+nvmlReturn_t answer_nvmlDeviceGetCapabilities(nvmlDevice_t device, nvmlDeviceCapabilities_t *caps)
+{
+	NV_NEED_VERSION(caps, nvmlDeviceCapabilities_v1_t, 1);
+	caps->capMask = 0;
+	return NVML_SUCCESS;
+}
+
 /* ---- settings: what they are; another value than that is refused ----------------------------- */
 
 NV_GET(nvmlDeviceGetComputeMode, nvmlComputeMode_t, NVML_COMPUTEMODE_DEFAULT)

@@ -79,6 +79,23 @@ static inline unsigned int nv_percent(uint32_t hundredths)
 	return (hundredths + 50) / 100;
 }
 
+/** What nvidia-smi lists: nvmlProcessDetail_v1_t and a name. */
+struct nv_named_process {
+	nvmlProcessDetail_v1_t process;
+	char name[4096];
+};
+
+/** nv_named_processes() - those that compute, up to *@count; then *@count is how many there are. */
+nvmlReturn_t nv_named_processes(nvmlDevice_t device, unsigned int *count,
+				struct nv_named_process *out);
+
+/**
+ * nv_busiest() - the process whose kernels, and the one whose copies took most of the last second;
+ * NVML_ERROR_NOT_FOUND when nobody has a context.
+ */
+nvmlReturn_t nv_busiest(nvmlDevice_t device, nvmlProcessUtilizationInfo_v1_t *ret_kernels,
+			nvmlProcessUtilizationInfo_v1_t *ret_copies);
+
 /** nv_arch() - NVML_DEVICE_ARCH_*. */
 unsigned int nv_arch(nvmlDevice_t device);
 

@@ -44,6 +44,12 @@ static void close_all(void)
 		nv_close(&process.device[i]);
 }
 
+/* The library may be unloaded by a program that forgot nvmlShutdown. */
+__attribute__((destructor)) static void unload(void)
+{
+	close_all();
+}
+
 nvmlReturn_t nv_enter(void)
 {
 	pthread_mutex_lock(&process.lock);
@@ -151,7 +157,6 @@ nvmlReturn_t answer_nvmlShutdown(void)
 	return r;
 }
 
-/* Says nothing: it was not answered because it could not be, and programs ask for all they know. */
 nvmlReturn_t nv_text(char *buf, unsigned int length, const char *text)
 {
 	size_t n = strlen(text) + 1;

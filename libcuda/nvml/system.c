@@ -124,3 +124,36 @@ nvmlReturn_t answer_nvmlGetExcludedDeviceInfoByIndex(unsigned int index,
 {
 	return NVML_ERROR_INVALID_ARGUMENT;
 }
+
+/* ---- confidential computing: neither this machine's processor nor a device takes part ---------- */
+
+nvmlReturn_t answer_nvmlSystemGetConfComputeState(nvmlConfComputeSystemState_t *state)
+{
+	NV_NEED(state);
+	*state = (nvmlConfComputeSystemState_t){ .environment =
+							 NVML_CC_SYSTEM_ENVIRONMENT_UNAVAILABLE,
+						 .ccFeature = NVML_CC_SYSTEM_FEATURE_DISABLED,
+						 .devToolsMode = NVML_CC_SYSTEM_DEVTOOLS_MODE_OFF };
+	return NVML_SUCCESS;
+}
+
+nvmlReturn_t answer_nvmlSystemGetConfComputeSettings(nvmlSystemConfComputeSettings_t *settings)
+{
+	NV_NEED_VERSION(settings, nvmlSystemConfComputeSettings_v1_t, 1);
+	*settings =
+		(nvmlSystemConfComputeSettings_t){ .version = settings->version,
+						   .environment =
+							   NVML_CC_SYSTEM_ENVIRONMENT_UNAVAILABLE,
+						   .ccFeature = NVML_CC_SYSTEM_FEATURE_DISABLED,
+						   .devToolsMode = NVML_CC_SYSTEM_DEVTOOLS_MODE_OFF,
+						   .multiGpuMode = NVML_CC_SYSTEM_MULTIGPU_NONE };
+	return NVML_SUCCESS;
+}
+
+nvmlReturn_t answer_nvmlSystemGetConfComputeCapabilities(nvmlConfComputeSystemCaps_t *capabilities)
+{
+	NV_NEED(capabilities);
+	capabilities->cpuCaps = NVML_CC_SYSTEM_CPU_CAPS_NONE;
+	capabilities->gpusCaps = NVML_CC_SYSTEM_GPUS_CC_NOT_CAPABLE;
+	return NVML_SUCCESS;
+}

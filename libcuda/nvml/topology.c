@@ -173,3 +173,34 @@ nvmlReturn_t answer_nvmlDeviceGetNvLinkCapability(nvmlDevice_t device, unsigned 
 	*capResult = 0;
 	return NVML_SUCCESS;
 }
+
+/* ---- the fabric of NVSwitches: there is none --------------------------------------------------- */
+
+nvmlReturn_t answer_nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device,
+					       nvmlGpuFabricInfo_t *gpuFabricInfo)
+{
+	NV_NEED(gpuFabricInfo);
+	*gpuFabricInfo = (nvmlGpuFabricInfo_t){ .status = NVML_SUCCESS,
+						.state = NVML_GPU_FABRIC_STATE_NOT_SUPPORTED };
+	return NVML_SUCCESS;
+}
+
+nvmlReturn_t answer_nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device,
+						nvmlGpuFabricInfoV_t *gpuFabricInfo)
+{
+	nvmlGpuFabricInfo_v3_t now = { .status = NVML_SUCCESS,
+				       .state = NVML_GPU_FABRIC_STATE_NOT_SUPPORTED,
+				       .healthSummary =
+					       NVML_GPU_FABRIC_HEALTH_SUMMARY_NOT_SUPPORTED };
+
+	NV_NEED(gpuFabricInfo);
+	now.version = gpuFabricInfo->version;
+	if (now.version == nvmlGpuFabricInfo_v3)
+		*gpuFabricInfo = now;
+	else if (now.version == nvmlGpuFabricInfo_v2)
+		/* The same, but for its end. */
+		memcpy(gpuFabricInfo, &now, offsetof(nvmlGpuFabricInfo_v3_t, healthSummary));
+	else
+		return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+	return NVML_SUCCESS;
+}

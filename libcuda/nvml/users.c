@@ -150,6 +150,43 @@ static bool add_detail(const struct vgpu_client_entry *e, void *arg)
 	return true;
 }
 
+struct named {
+	unsigned int found, room;
+	struct nv_named_process *out;
+};
+
+static bool add_named(const struct vgpu_client_entry *e, void *arg)
+{
+	struct named *s = arg;
+
+	if (!e->contexts)
+		return true;
+	if (s->found < s->room) {
+		struct nv_named_process *p = &s->out[s->found];
+
+		memset(p, 0, sizeof(*p));
+		p->process.pid = e->pid;
+		p->process.usedGpuMemory = e->mem_used;
+		p->process.gpuInstanceId = NO_INSTANCE;
+		p->process.computeInstanceId = NO_INSTANCE;
+		memcpy(p->name, e->name, strnlen(e->name, sizeof(e->name)));
+	}
+	s->found++;
+	return true;
+}
+
+nvmlReturn_t nv_named_processes(nvmlDevice_t device, unsigned int *count,
+				struct nv_named_process *out)
+{
+	struct named s = { .room = *count, .out = out };
+	nvmlReturn_t r = each(device, VGPU_CLIENTS_LIVE, add_named, &s);
+
+	if (r != NVML_SUCCESS)
+		return r;
+	*count = s.found;
+	return s.found > s.room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+}
+
 #define DETAIL_COMPUTE 0 /* nvmlProcessDetailList_t.mode; 1 graphics, 2 MPS */
 
 nvmlReturn_t answer_nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
@@ -215,6 +252,44 @@ static nvmlReturn_t busy_list(nvmlDevice_t device, unsigned long long after, uns
 	if (!s.found)
 		return NVML_ERROR_NOT_FOUND;
 	return s.found > s.room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+}
+
+struct busiest {
+	bool any;
+	nvmlProcessUtilizationInfo_v1_t kernels, copies;
+};
+
+static bool compare_busy(const struct vgpu_client_entry *e, void *arg)
+{
+	struct busiest *s = arg;
+	nvmlProcessUtilizationInfo_v1_t one = { .timeStamp = now_us(),
+						.pid = e->pid,
+						.smUtil = nv_percent(e->util_kernel),
+						.memUtil = nv_percent(e->util_copy) };
+
+	if (!e->contexts)
+		return true;
+	if (!s->any || one.smUtil > s->kernels.smUtil)
+		s->kernels = one;
+	if (!s->any || one.memUtil > s->copies.memUtil)
+		s->copies = one;
+	s->any = true;
+	return true;
+}
+
+nvmlReturn_t nv_busiest(nvmlDevice_t device, nvmlProcessUtilizationInfo_v1_t *ret_kernels,
+			nvmlProcessUtilizationInfo_v1_t *ret_copies)
+{
+	struct busiest s = { .any = false };
+	nvmlReturn_t r = each(device, VGPU_CLIENTS_LIVE, compare_busy, &s);
+
+	if (r != NVML_SUCCESS)
+		return r;
+	if (!s.any)
+		return NVML_ERROR_NOT_FOUND;
+	*ret_kernels = s.kernels;
+	*ret_copies = s.copies;
+	return NVML_SUCCESS;
 }
 
 nvmlReturn_t answer_nvmlDeviceGetProcessUtilization(nvmlDevice_t device,

@@ -361,6 +361,96 @@ TEST_F(Nvml, ABusyDeviceIsBusy)
 	CU_OK(cuMemFree(flag));
 }
 
+/* What happened between two samples, whatever was before and will be after. */
+TEST_F(Nvml, GpmMeasuresBetweenSamples)
+{
+	static nvmlGpmMetricsGet_t get;
+	nvmlGpmSupport_t support = { NVML_GPM_SUPPORT_VERSION, 0 };
+	nvmlGpmSample_t s[3] = {};
+	const size_t bytes = 8 << 20;
+	CUdeviceptr p = alloc(bytes);
+	CUmodule mod;
+	CUfunction spin;
+	CUstream work;
+	void *args[] = { &p }, *host;
+
+	NV_OK(nvmlGpmQueryDeviceSupport(gpu, &support));
+	EXPECT_EQ(support.isSupportedDevice, 1u);
+	for (auto &sample : s)
+		NV_OK(nvmlGpmSampleAlloc(&sample));
+	get.version = NVML_GPM_METRICS_GET_VERSION;
+	get.numMetrics = 4;
+	get.metrics[0].metricId = NVML_GPM_METRIC_SM_UTIL;
+	get.metrics[1].metricId = NVML_GPM_METRIC_PCIE_RX_PER_SEC;
+	get.metrics[2].metricId = NVML_GPM_METRIC_PCIE_TX_PER_SEC;
+	get.metrics[3].metricId = NVML_GPM_METRIC_SM_OCCUPANCY;
+	get.sample1 = s[0];
+	get.sample2 = s[1];
+	NV_IS(nvmlGpmMetricsGet(&get), NVML_ERROR_INVALID_ARGUMENT); /* nothing in them */
+
+	CU_OK(cuMemAllocHost(&host, bytes));
+	memset(host, 0, bytes);
+	CU_OK(cuModuleLoadData(&mod, kernels_ptx));
+	CU_OK(cuModuleGetFunction(&spin, mod, "spin"));
+	CU_OK(cuStreamCreate(&work, CU_STREAM_NON_BLOCKING));
+	CU_OK(cuMemsetD32(p, 0, 1));
+	CU_OK(cuLaunchKernel(spin, 1, 1, 1, 1, 1, 1, 0, work, args, nullptr));
+	std::this_thread::sleep_for(std::chrono::milliseconds(100));
+	NV_OK(nvmlGpmSampleGet(gpu, s[0]));
+	std::this_thread::sleep_for(std::chrono::milliseconds(200));
+	NV_OK(nvmlGpmSampleGet(gpu, s[1]));
+	NV_OK(nvmlGpmMetricsGet(&get));
+	EXPECT_EQ(get.metrics[0].nvmlReturn, NVML_SUCCESS);
+	EXPECT_GE(get.metrics[0].value, 95.0);
+	EXPECT_LE(get.metrics[0].value, 100.0);
+	EXPECT_STREQ(get.metrics[0].metricInfo.unit, "%");
+	EXPECT_EQ(get.metrics[1].value, 0.0);
+	EXPECT_EQ(get.metrics[3].nvmlReturn, NVML_ERROR_NOT_SUPPORTED);
+
+	CU_OK(cuMemsetD32(p, 1, 1));
+	CU_OK(cuStreamSynchronize(work));
+	NV_OK(nvmlGpmSampleGet(gpu, s[0]));
+	CU_OK(cuMemcpyHtoDAsync(p, host, bytes, work));
+	CU_OK(cuStreamSynchronize(work));
+	NV_OK(nvmlGpmSampleGet(gpu, s[2]));
+	get.sample2 = s[2];
+	NV_OK(nvmlGpmMetricsGet(&get));
+	EXPECT_EQ(get.metrics[0].value, 0.0); /* no kernel ran */
+	EXPECT_GT(get.metrics[1].value, 0.0);
+	EXPECT_EQ(get.metrics[2].value, 0.0); /* nothing came back */
+	get.sample1 = s[2];
+	get.sample2 = s[0];
+	NV_IS(nvmlGpmMetricsGet(&get), NVML_ERROR_INVALID_ARGUMENT); /* the wrong way round */
+	get.version = 0;
+	NV_IS(nvmlGpmMetricsGet(&get), NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+	for (auto &sample : s)
+		NV_OK(nvmlGpmSampleFree(sample));
+	CU_OK(cuStreamDestroy(work));
+	CU_OK(cuModuleUnload(mod));
+	CU_OK(cuMemFreeHost(host));
+	CU_OK(cuMemFree(p));
+}
+
+TEST_F(Nvml, FabricInfoComesInTwoVersions)
+{
+	nvmlGpuFabricInfoV_t info = {};
+	unsigned char *end =
+		reinterpret_cast<unsigned char *>(&info) + sizeof(nvmlGpuFabricInfo_v2_t);
+
+	NV_IS(nvmlDeviceGetGpuFabricInfoV(gpu, &info), NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+	info.version = nvmlGpuFabricInfo_v3;
+	info.state = 7;
+	NV_OK(nvmlDeviceGetGpuFabricInfoV(gpu, &info));
+	EXPECT_EQ(info.state, NVML_GPU_FABRIC_STATE_NOT_SUPPORTED);
+	memset(&info, 0x55, sizeof(info));
+	info.version = nvmlGpuFabricInfo_v2;
+	NV_OK(nvmlDeviceGetGpuFabricInfoV(gpu, &info));
+	EXPECT_EQ(info.state, NVML_GPU_FABRIC_STATE_NOT_SUPPORTED);
+	/* Nothing is written behind the smaller struct. */
+	for (; end < reinterpret_cast<unsigned char *>(&info + 1); end++)
+		EXPECT_EQ(*end, 0x55);
+}
+
 TEST_F(Nvml, AFaultIsAnXid)
 {
 	CUcontext lost;
@@ -470,7 +560,7 @@ TEST_F(Nvml, SettingsCanOnlyBeWhatTheyAre)
 	NV_IS(nvmlDeviceSetPowerManagementLimit(gpu, 300000), NVML_ERROR_NOT_SUPPORTED);
 }
 
-TEST_F(Nvml, TheTableOfNvidiaSmiRefusesAllItIsAsked)
+TEST_F(Nvml, TheTableOfNvidiaSmiKnowsProcessesAndRefusesTheRest)
 {
 	typedef nvmlReturn_t (*get_fn)(const void **, const void *);
 	get_fn get = reinterpret_cast<get_fn>(dlsym(RTLD_DEFAULT, "nvmlInternalGetExportTable"));
@@ -484,6 +574,33 @@ TEST_F(Nvml, TheTableOfNvidiaSmiRefusesAllItIsAsked)
 	EXPECT_EQ(table, nullptr);
 	NV_OK(get(&table, known));
 	EXPECT_GE(*static_cast<const size_t *>(table), 82 * sizeof(void *));
+	/* What it lists of processes: as the public list, and with their names. */
+	struct {
+		nvmlProcessDetail_v1_t process;
+		char name[4096];
+	} named[2];
+	typedef nvmlReturn_t (*list_fn)(nvmlDevice_t, unsigned *, void *);
+	auto slot_at = [&](int slot) {
+		return reinterpret_cast<list_fn>(
+			const_cast<void *>(static_cast<void *const *>(table)[slot]));
+	};
+	unsigned n = 2;
+	static_assert(sizeof(named[0]) == 4128, "as nvidia-smi 535 steps through them");
+	NV_OK(slot_at(213)(gpu, &n, named));
+	ASSERT_EQ(n, 1u);
+	EXPECT_EQ(named[0].process.pid, static_cast<unsigned>(getpid()));
+	EXPECT_EQ(static_cast<long long>(named[0].process.usedGpuMemory), mine());
+	EXPECT_NE(std::string(named[0].name).find("api_nvml_test"), std::string::npos);
+	n = 0;
+	NV_IS(slot_at(213)(gpu, &n, named), NVML_ERROR_INSUFFICIENT_SIZE);
+	NV_IS(slot_at(213)(nullptr, &n, named), NVML_ERROR_INVALID_ARGUMENT);
+	NV_IS(slot_at(213)(gpu, nullptr, named), NVML_ERROR_INVALID_ARGUMENT);
+	n = 2;
+	NV_OK(slot_at(214)(gpu, &n, named));
+	EXPECT_EQ(n, 0u);
+	NV_OK(slot_at(72)(gpu, &n, nullptr));
+	EXPECT_EQ(n, 1u);
+	NV_IS(slot_at(72)(gpu, nullptr, nullptr), NVML_ERROR_INVALID_ARGUMENT);
 	for (int slot : { 1, 26, 81 })
 		EXPECT_EQ(reinterpret_cast<any_fn>(const_cast<void *>(
 				  static_cast<void *const *>(table)[slot]))(nullptr, 0, 0, 0, 0, 0),

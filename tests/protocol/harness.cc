@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 
 extern "C" {
 #include "cuse_dev/base/log.h"
@@ -62,7 +64,20 @@ Process::Process()
 	if (posix_spawn(&pid_, "/bin/sleep", nullptr, nullptr, argv, envp)) {
 		pid_ = 0;
 		ADD_FAILURE() << "no /bin/sleep";
+		return;
 	}
+	/* The kernel lets us go on before the new program's arguments can be read. */
+	std::string path = "/proc/" + std::to_string(pid_) + "/cmdline";
+	for (int i = 0; i < 1000; i++) {
+		std::ifstream f(path);
+		std::string text;
+
+		if (std::getline(f, text) &&
+		    !text.compare(0, sizeof(name), std::string(name, sizeof(name))))
+			return;
+		usleep(1000);
+	}
+	ADD_FAILURE() << "/bin/sleep has no name after a second";
 }
 
 Process::~Process()

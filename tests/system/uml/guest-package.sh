@@ -61,6 +61,8 @@ fi
 check "metrics served on request" systemctl start vgpu-metrics
 check "  to whoever asks" wait_for 10 bash -c \
 	'exec 3<>/dev/tcp/127.0.0.1/9400 && printf "GET /metrics HTTP/1.0\r\n\r\n" >&3 && grep "^vgpu_up 1" <&3'
+check "and our libnvidia-ml" sh -c \
+	"ldconfig -p | sed -n 's/.*libnvidia-ml.so.1 .*=> //p' | head -n 1 | grep /vgpu-cuse/libnvidia-ml.so.1"
 install -m 0755 "$host/bin/client" $DIR/client
 check "discovery as another user, empty environment" as_nobody $DIR/client probe
 check "  name" same "$(value name)" "NVIDIA H100 80GB HBM3"

@@ -8,6 +8,10 @@
 #include "libcuda/core/handle.h"
 
 #define HANDLE_SLOTS (4u << 20) /* most handles alive at once, of all kinds */
+#define KNOWN_SLOTS  1024u	/* shown to a leak checker at a time */
+
+/* Of the program's address sanitizer, if it has one: what hangs on handles is not lost. */
+void __lsan_register_root_region(const void *p, size_t bytes) __attribute__((weak));
 
 struct slot {
 	struct cu_head head;
@@ -56,6 +60,8 @@ void *cu_handle_create(enum cu_kind kind, size_t bytes)
 		pool.free--;
 	} else if (pool.used < HANDLE_SLOTS) {
 		s = &base[pool.used++];
+		if (__lsan_register_root_region && pool.used % KNOWN_SLOTS == 1)
+			__lsan_register_root_region(s, KNOWN_SLOTS * sizeof(*s));
 	}
 unlock:
 	pthread_mutex_unlock(&pool.lock);

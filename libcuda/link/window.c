@@ -10,13 +10,15 @@
 
 #include "libcuda/link/internal.h"
 
-#if defined(__SANITIZE_THREAD__)
-/* Its shadow leaves few addresses, and the worker's libraries lie at the upper end of these. */
-#define WINDOW_BYTES (1ull << 38)
-#else
 #define WINDOW_BYTES (1ull << 40)
-#endif
 #define WINDOW_LEAST (1ull << 32)
+#define WINDOW_LOW   0x1000000000ull /* and 256 GiB, where processes end at 512 GiB */
+
+/*
+ * In a program with the thread sanitizer addresses are asked for through it, and it ends the
+ * program when they are not among those that it leaves. The low ones are.
+ */
+void __tsan_init(void) __attribute__((weak));
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -25,8 +27,12 @@
 static bool reserve(uint64_t base, uint64_t size)
 {
 	void *want = (void *)(uintptr_t)base;
-	void *p = mmap(want, size, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	void *p;
+
+	if (__tsan_init && (base != WINDOW_LOW || size > WINDOW_BYTES / 4))
+		return false;
+	p = mmap(want, size, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return false;
@@ -44,18 +50,8 @@ void link_window_reserve(struct link *l)
 {
 	/* Far from where the kernel puts programs, libraries, heap and stack. */
 	static const uint64_t bases[] = {
-#if defined(__SANITIZE_THREAD__)
-		0x7e8000000000ull,
-#endif
-		0x700000000000ull,
-		0x600000000000ull,
-		0x500000000000ull,
-		0x400000000000ull,
-		0x300000000000ull,
-		0x200000000000ull,
-		0x7e0000000000ull,
-		/* all there is where processes end at 512 GiB */
-		0x1000000000ull
+		0x700000000000ull, 0x600000000000ull, 0x500000000000ull, 0x400000000000ull,
+		0x300000000000ull, 0x200000000000ull, 0x7e0000000000ull, WINDOW_LOW,
 	};
 	struct rlimit as;
 	uint64_t size = WINDOW_BYTES;

@@ -123,8 +123,9 @@ TEST_F(GraphMemory, AllocatedUsedFreedManyTimes)
 TEST_F(GraphMemory, LeftForTheProgram)
 {
 	CUdeviceptr va;
+	CUgraphNode a = allocation(&va);
 
-	fill(va, 0x11, allocation(&va));
+	fill(va, 0x11, a);
 	CU_OK(cuGraphInstantiate(&exec, graph, 0));
 	CU_OK(launch());
 	EXPECT_EQ(read(va, BYTES), std::vector<uint8_t>(BYTES, 0x11));
@@ -141,8 +142,9 @@ TEST_F(GraphMemory, LeftForTheProgram)
 TEST_F(GraphMemory, OutlivesItsGraph)
 {
 	CUdeviceptr va;
+	CUgraphNode a = allocation(&va);
 
-	fill(va, 0x12, allocation(&va));
+	fill(va, 0x12, a);
 	CU_OK(cuGraphInstantiate(&exec, graph, 0));
 	CU_OK(launch());
 	CU_OK(cuGraphExecDestroy(exec));
@@ -157,8 +159,9 @@ TEST_F(GraphMemory, OutlivesItsGraph)
 TEST_F(GraphMemory, AutoFree)
 {
 	CUdeviceptr va;
+	CUgraphNode a = allocation(&va);
 
-	fill(va, 0x21, allocation(&va));
+	fill(va, 0x21, a);
 	CU_OK(cuGraphInstantiate(&exec, graph, CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH));
 	for (int i = 0; i < 3; i++)
 		CU_OK(launch());

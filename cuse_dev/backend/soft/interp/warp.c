@@ -676,11 +676,14 @@ static int warp_start(struct simt_warp *base, const struct simt_code *c)
 	return 0;
 }
 
-/* A page that is not there: which lane was it? */
+/*
+ * A page that is not there: which lane was it? Lanes are moved together, in whatever order, so it
+ * is the first one that touches the page.
+ */
 static void report_trap(struct interp_warp *w)
 {
 	const struct interp_inst *in = w->cur;
-	uint64_t at = w->trap.address, va = at;
+	uint64_t at = w->trap.address, page = at & ~4095ull, va = at;
 	int lane = -1;
 
 	if (in && !in->n)
@@ -688,7 +691,7 @@ static void report_trap(struct interp_warp *w)
 	for (uint32_t m = w->mask; in && in->n && m; m &= m - 1) {
 		uint64_t a = interp_lane_address(w, in, (uint32_t)__builtin_ctz(m));
 
-		if (at - a < (uint64_t)in->n * in->bytes) {
+		if (a - page < 4096 || page - a < (uint64_t)in->n * in->bytes) {
 			lane = __builtin_ctz(m);
 			va = a;
 			break;

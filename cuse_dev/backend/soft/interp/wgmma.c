@@ -103,6 +103,14 @@ struct work {
 	uint32_t out[128][LANES_N];
 };
 
+/* Bytes, of what is smaller than one: one. */
+static uint32_t element_size(const struct ir_mma *m)
+{
+	uint32_t bits = ir_mat_bits(m->a);
+
+	return bits >= 8 ? bits / 8 : 1;
+}
+
 /* A from registers or from shared memory, line after line. */
 static bool fetch_a(struct interp_warp *w, const struct interp_inst *in, struct work *k,
 		    uint32_t bytes)
@@ -113,8 +121,7 @@ static bool fetch_a(struct interp_warp *w, const struct interp_inst *in, struct 
 
 	if (m->adesc)
 		return fetch(w, in, interp_value(w, &x->opnd[x->ir.nd + at], lane),
-			     w->base.index % 4 * ROWS, ROWS, bytes, ir_mat_bits(m->a) / 8, m->acol,
-			     k->a);
+			     w->base.index % 4 * ROWS, ROWS, bytes, element_size(m), m->acol, k->a);
 	for (uint32_t i = 0; i < x->mma->regs.a; i++) {
 		const uint8_t *reg = interp_mma_source(w, x, at + i);
 
@@ -228,7 +235,7 @@ const struct interp_inst *interp_op_wgmma(struct interp_warp *w, const struct in
 	w->cur = in;
 	if (!fetch_a(w, in, &k, a_bytes) ||
 	    !fetch(w, in, interp_value(w, &x->opnd[x->ir.nd + at], lane), 0, m->n, b_bytes,
-		   bits >= 8 ? bits / 8 : 1, m->bcol, k.b))
+		   element_size(m), m->bcol, k.b))
 		return NULL;
 	multiply(w, x, &k, a_bytes, b_bytes, interp_value(w, &x->opnd[x->ir.nd + at + 1], lane));
 	finish(w, x, &k);

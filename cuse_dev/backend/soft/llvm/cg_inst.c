@@ -288,6 +288,7 @@ static bool emit_carry(struct cg *g, const struct ir_inst *in)
 
 static bool emit_pure(struct cg *g, const struct ir_inst *in)
 {
+	static const struct cg_shape line = { .kind = CG_AFF, .groups = 1 };
 	struct cg_shape want;
 	LLVMValueRef s[MAX_SOURCES], r;
 	struct cg_val v;
@@ -316,6 +317,12 @@ static bool emit_pure(struct cg *g, const struct ir_inst *in)
 	if (want.kind == CG_AFF || want.kind == CG_WIDE) {
 		v = cg_affine(g, in, &want);
 		cg_write(g, &in->opnd[0], &v);
+		return true;
+	}
+	/* Lanes that differ, and a result that does not: tid.x >> 5. */
+	if (want.kind == CG_UNI && !all_uniform(g, in)) {
+		v = cg_affine(g, in, &line);
+		put(g, &in->opnd[0], v.x[0]);
 		return true;
 	}
 	sources(g, in, want.kind != CG_UNI, s);

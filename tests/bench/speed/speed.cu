@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// speed.cu - times each piece of work on the GPU and in C, side by side, and checks that both agree.
+//
+//   speed THREADS LAUNCHES SECONDS [ROW]
+//
+// A line per row: name, seconds on the GPU, seconds in C; the first word of a line is "wrong" when the results
+// differ. Exit status 1 then, 2 when it could not measure. Launches come first until the code is
+// the one that is to be measured (LAUNCHES, and at most ten times SECONDS); then both are run in turn,
+// for SECONDS each, and the best counts, because others share the machine. "warm" in place of THREADS: how
+// long the first launch of a process takes, and the later ones.
+#include <cuda_runtime.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "work.h"
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void check(cudaError_t e, const char *what)
+{
+	if (e == cudaSuccess)
+		return;
+	fprintf(stderr, "speed: %s: %s\n", what, cudaGetErrorString(e));
+	exit(2);
+}
+
+struct row {
+	struct work w;
+	void (*gpu)(const struct work *);
+	void (*native)(const struct work *);
+};
+
+static double time_gpu(const struct row *r)
+{
+	double t = now();
+
+	r->gpu(&r->w);
+	check(cudaGetLastError(), r->w.name);
+	check(cudaDeviceSynchronize(), r->w.name);
+	return now() - t;
+}
+
+static double time_native(const struct row *r)
+{
+	double t = now();
+
+	r->native(&r->w);
+	return now() - t;
+}
+
+static void fill(void *to, size_t words, bool any)
+{
+	unsigned int x = 88172645u;
+
+	for (size_t i = 0; i < words; i++) {
+		x ^= x << 13;
+		x ^= x >> 17;
+		x ^= x << 5;
+		if (any)
+			((unsigned int *)to)[i] = x;
+		else
+			((float *)to)[i] = (float)(x >> 8) / (1 << 24);
+	}
+}
+
+static void prepare(struct row *r)
+{
+	for (int i = 0; i < 3; i++) {
+		size_t bytes = r->w.words[i] * 4;
+
+		r->w.cpu[i] = aligned_alloc(64, (bytes + 63) / 64 * 64);
+		if (!r->w.cpu[i])
+			check(cudaErrorMemoryAllocation, r->w.name);
+		check(cudaMalloc(&r->w.gpu[i], bytes), r->w.name);
+		if (i < 2)
+			fill(r->w.cpu[i], r->w.words[i], r->w.tolerance == 0);
+		else
+			memset(r->w.cpu[i], 0, bytes);
+		check(cudaMemcpy(r->w.gpu[i], r->w.cpu[i], bytes, cudaMemcpyDefault), r->w.name);
+	}
+}
+
+static void release(struct row *r)
+{
+	for (int i = 0; i < 3; i++) {
+		cudaFree(r->w.gpu[i]);
+		free(r->w.cpu[i]);
+	}
+}
+
+static bool agree(const struct row *r)
+{
+	size_t n = r->w.words[2];
+	float *got = (float *)malloc(n * 4), *want = (float *)r->w.cpu[2];
+	double sums[2] = { 0, 0 };
+	bool good = true;
+
+	check(cudaMemcpy(got, r->w.gpu[2], n * 4, cudaMemcpyDefault), r->w.name);
+	if (r->w.tolerance == 0)
+		good = !memcmp(got, want, n * 4);
+	for (size_t i = 0; r->w.tolerance > 0 && i < n; i++) {
+		double diff = fabs((double)got[i] - want[i]);
+
+		sums[0] += got[i];
+		sums[1] += want[i];
+		/* Both divide the input differently; only the whole sum is the same. */
+		if (strcmp(r->w.name, "reduction"))
+			good &= diff <= r->w.tolerance * (1 + fabs(want[i]));
+	}
+	good &= fabs(sums[0] - sums[1]) <= r->w.tolerance * (1 + fabs(sums[1]));
+	free(got);
+	return good;
+}
+
+static bool measure(struct row *r, int launches, double seconds)
+{
+	double gpu = 1e9, native = 1e9, start = now(), spent[2] = { 0, 0 };
+	bool good;
+
+	prepare(r);
+	for (int i = 0; i < launches && (i < 3 || now() - start < 10 * seconds); i++)
+		time_gpu(r);
+	for (int i = 0; i < 5 || (spent[0] < seconds && i < 2000); i++) {
+		double t = time_gpu(r);
+
+		spent[0] += t;
+		gpu = t < gpu ? t : gpu;
+		if (i >= 5 && spent[1] > seconds)
+			continue;
+		t = time_native(r);
+		spent[1] += t;
+		native = t < native ? t : native;
+	}
+	good = agree(r);
+	printf("%s%s %.9f %.9f\n", good ? "" : "wrong ", r->w.name, gpu, native);
+	fflush(stdout);
+	release(r);
+	return good;
+}
+
+static void warm(struct row *r)
+{
+	double first, later = 1e9;
+
+	prepare(r);
+	first = time_gpu(r);
+	for (int i = 0; i < 200; i++) {
+		double t = time_gpu(r);
+
+		later = t < later ? t : later;
+	}
+	printf("%s %.9f %.9f\n", r->w.name, first, later);
+	release(r);
+}
+
+int main(int argc, char **argv)
+{
+	int missed = 0;
+
+	if (argc < 4) {
+		fprintf(stderr, "usage: speed THREADS|warm LAUNCHES SECONDS [ROW]\n");
+		return 2;
+	}
+	if (strcmp(argv[1], "warm"))
+		native_threads(atoi(argv[1]));
+#define X(row_name, size, in0, in1, out, tol)                                                      \
+	if (argc == 4 || !strcmp(argv[4], #row_name)) {                                            \
+		const size_t n = size;                                                             \
+		struct row r = {};                                                                 \
+                                                                                                   \
+		r.w.name = #row_name;                                                              \
+		r.w.n = (int)n;                                                                    \
+		r.w.tolerance = tol;                                                               \
+		r.w.words[0] = in0;                                                                \
+		r.w.words[1] = in1;                                                                \
+		r.w.words[2] = out;                                                                \
+		r.gpu = gpu_##row_name;                                                            \
+		r.native = native_##row_name;                                                      \
+		if (!strcmp(argv[1], "warm"))                                                      \
+			warm(&r);                                                                  \
+		else                                                                               \
+			missed |= !measure(&r, atoi(argv[2]), atof(argv[3]));                      \
+	}
+	WORKS(X)
+#undef X
+	return missed;
+}

@@ -95,6 +95,7 @@ void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	X(remove)                                                                                  \
 	X(evict)                                                                                   \
 	X(quota)                                                                                   \
+	X(cache)                                                                                   \
 	X(doctor)                                                                                  \
 	X(smi)                                                                                     \
 	X(metrics)                                                                                 \

@@ -24,7 +24,7 @@ ALLOWED = {
     "cuse_dev/control": CONTRACT + BASE + PROFILE + ["cuse_dev/control", "cuse_dev/door", "cuse_dev/session"],
     "cuse_dev/door": CONTRACT + BASE + ["cuse_dev/door", "cuse_dev/session"],
     "cuse_dev/session": CONTRACT + BASE + PROFILE + ["cuse_dev/session"],
-    "cuse_dev/ctl": CONTRACT + ["cuse_dev/control/protocol.h", "cuse_dev/ctl"],
+    "cuse_dev/ctl": CONTRACT + ["cuse_dev/base/store.h", "cuse_dev/control/protocol.h", "cuse_dev/ctl"],
     # worker
     "cuse_dev/worker": CONTRACT + BASE + ["cuse_dev/session/wire.h", "cuse_dev/worker", "cuse_dev/vdev",
                                           "cuse_dev/queue", "cuse_dev/mem", "cuse_dev/backend/backend.h"],

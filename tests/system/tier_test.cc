@@ -109,6 +109,28 @@ TEST_F(Tier, AnotherUserHasAnotherCache)
 	EXPECT_EQ(started(), 2u);
 }
 
+TEST_F(Tier, VgpuctlShowsAndClearsTheCache)
+{
+	std::string dir = std::string("--dir=") + cache;
+	auto ctl = [&](std::vector<std::string> args) {
+		args.insert(args.begin(), { support_path_vgpuctl(), "cache", dir });
+		auto r = prog(args).run();
+
+		EXPECT_EQ(r->res.code, 0) << r->text();
+		return r->text();
+	};
+
+	EXPECT_NE(ctl({}).find("nothing is kept"), std::string::npos);
+	heat();
+	EXPECT_NE(ctl({}).find("user 65534 ("), std::string::npos) << ctl({});
+	EXPECT_NE(ctl({}).find("): 1 kernels, "), std::string::npos) << ctl({});
+	EXPECT_NE(ctl({ "--clear", "65533" }).find("0 cache files"), std::string::npos);
+	EXPECT_NE(ctl({ "--clear" }).find("1 cache files"), std::string::npos);
+	EXPECT_NE(ctl({}).find("nothing is kept"), std::string::npos);
+	heat();
+	EXPECT_EQ(started(), 2u);
+}
+
 TEST_F(Tier, WithoutCompilerEverythingIsInterpreted)
 {
 	stop();

@@ -157,7 +157,8 @@ void native_sgemm(const struct work *w)
 				for (int i = 0; i < TILE; i++)
 #pragma omp simd
 					for (int j = 0; j < TILE; j++)
-						sum[i][j] += a[(bi + i) * n + k] * b[k * n + bj + j];
+						sum[i][j] +=
+							a[(bi + i) * n + k] * b[k * n + bj + j];
 			for (int i = 0; i < TILE; i++)
 				memcpy(&c[(bi + i) * n + bj], sum[i], sizeof(sum[i]));
 		}
@@ -244,7 +245,8 @@ void native_sort(const struct work *w)
 #pragma omp parallel
 		{
 			int t = omp_get_thread_num(), threads = omp_get_num_threads();
-			int first = (int)((long)n * t / threads), end = (int)((long)n * (t + 1) / threads);
+			int first = (int)((long)n * t / threads),
+			    end = (int)((long)n * (t + 1) / threads);
 
 			memset(count[t], 0, sizeof(count[t]));
 			for (int i = first; i < end; i++)

@@ -17,6 +17,7 @@
 
 #define CG_LANES      SIMT_LANES
 #define CG_MAX_GROUPS 4u /* groups of 8 lanes are the smallest that pay */
+#define CG_ROOMS      4u
 
 /*
  * What is known about the lanes of a register.
@@ -38,6 +39,17 @@ struct cg_shape {
 	int32_t stride; /* AFF, WIDE of AFF */
 	int64_t scale;	/* WIDE */
 };
+
+/* A check that several accesses of a block share, see cg_mem.c. */
+struct cg_check {
+	uint32_t reg, total;
+	uint8_t space, way;
+	int64_t lo, hi, step;
+	const struct ir_inst *last; /* up to this instruction */
+	LLVMValueRef ok;
+};
+
+#define CG_MAX_CHECKS 16u
 
 /** A value while code is generated. */
 struct cg_val {
@@ -105,14 +117,18 @@ struct cg {
 	LLVMValueRef window_base, window_size, base_va[IR_BASE_COUNT], shared, shared_bytes, params,
 		pending, slots;
 	LLVMValueRef mask_var, warp_var, budget_var;
+	LLVMValueRef room[CG_ROOMS]; /* operands of what goes lane by lane */
+	bool avx512;
 	LLVMBasicBlockRef dispatch, warp_end;
 	LLVMValueRef iota[CG_MAX_GROUPS]; /* of groups 1, 2, (3), 4 */
 
 	/* where the emitter stands */
 	uint32_t block;
 	const struct ir_inst *in;
-	LLVMValueRef mask, maskv; /* lanes that run as i32, as <32 x i1> (or NULL) */
-	bool guarded;		  /* mask is narrower than the block's */
+	LLVMValueRef mask, maskv;	       /* lanes that run as i32, as <32 x i1> (or NULL) */
+	bool guarded;			       /* mask is narrower than the block's */
+	struct cg_check checks[CG_MAX_CHECKS]; /* of the block */
+	uint32_t nchecks;
 
 	struct ir_func **bridged; /* one function for each bridged operation */
 	size_t bridged_cap;
@@ -251,6 +267,8 @@ LLVMValueRef cg_alu(struct cg *g, const struct ir_inst *in, LLVMValueRef *s);
 LLVMValueRef cg_alu_float(struct cg *g, const struct ir_inst *in, LLVMValueRef *s);
 LLVMValueRef cg_alu_approx(struct cg *g, const struct ir_inst *in, LLVMValueRef *s);
 LLVMValueRef cg_alu_cvt(struct cg *g, const struct ir_inst *in, LLVMValueRef *s);
+/** cg_saturate() - to [+0, 1]; NaN becomes +0. */
+LLVMValueRef cg_saturate(struct cg *g, LLVMValueRef f);
 /** cg_canonical() - f32 bits with the one NaN. */
 LLVMValueRef cg_canonical(struct cg *g, LLVMValueRef v);
 /** cg_affine() - a pure operation whose result is AFF or WIDE. */

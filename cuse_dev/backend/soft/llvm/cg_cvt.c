@@ -151,7 +151,11 @@ static V f32_to_f32(struct cg *g, const struct ir_inst *in, V u)
 {
 	V f = cg_float(g, u), r;
 
-	if (!in->integer_round || in->ftz || in->sat)
+	if (in->ftz)
+		return NULL;
+	if (in->sat)
+		return in->integer_round ? NULL : cg_bits_of(g, cg_saturate(g, f));
+	if (!in->integer_round)
 		return NULL;
 	r = round_to_int(g, in, f);
 	return r ? cg_canonical(g, cg_bits_of(g, r)) : NULL;

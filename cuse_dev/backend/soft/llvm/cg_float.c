@@ -3,8 +3,8 @@
  * cg_float.c - f32 and f64 arithmetic and comparison, and the .approx functions.
  *
  * Results are the interpreter's bit by bit: the same IEEE operations in the same order (rt/approx.h),
- * one NaN for f32 (see cg_raw.c), for f64 the first operand's. Rounding modes but to nearest, and
- * halves, are the interpreter's own.
+ * one NaN for f32 (see cg_raw.c), for f64 the first operand's. Rounding modes but to nearest are an
+ * instruction's of AVX-512, where there is one; else they are, as halves, the interpreter's own.
  */
 #include "cuse_dev/backend/soft/llvm/cg.h"
 
@@ -51,8 +51,7 @@ static V flush(struct cg *g, V f)
 	return cg_float(g, pick(g, e, sign, u));
 }
 
-/* To [+0, 1]; NaN becomes +0. */
-static V saturate(struct cg *g, V f)
+LLVMValueRef cg_saturate(struct cg *g, LLVMValueRef f)
 {
 	f = pick(g, LLVMBuildFCmp(g->b, LLVMRealOGT, f, number(g, f, 0), ""), f, number(g, f, 0));
 	return pick(g, LLVMBuildFCmp(g->b, LLVMRealOLT, f, number(g, f, 1), ""), f,
@@ -89,6 +88,42 @@ static V plain(struct cg *g, uint16_t op, V *f)
 	}
 }
 
+/* Lanes [from, from + n) of a vector. */
+static V lanes(struct cg *g, V v, uint32_t from, uint32_t n)
+{
+	V pick[CG_LANES];
+
+	for (uint32_t i = 0; i < n; i++)
+		pick[i] = cg_i32(g, from + i);
+	return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(LLVMTypeOf(v)),
+				      LLVMConstVector(pick, n), "");
+}
+
+/* Another rounding mode: 16 lanes at a time, the mode in the instruction; f32 vectors only. */
+static V rounded(struct cg *g, const struct ir_inst *in, V *f)
+{
+	static const uint8_t modes[] = { [IR_RN] = 8, [IR_RZ] = 11, [IR_RM] = 9, [IR_RP] = 10 };
+	const char *name = in->op == IR_OP_ADD	 ? "llvm.x86.avx512.add.ps.512"
+			   : in->op == IR_OP_SUB ? "llvm.x86.avx512.sub.ps.512"
+			   : in->op == IR_OP_MUL ? "llvm.x86.avx512.mul.ps.512"
+			   : in->op == IR_OP_FMA ? "llvm.x86.avx512.vfmadd.ps.512"
+			   : in->op == IR_OP_DIV ? "llvm.x86.avx512.div.ps.512"
+						 : NULL;
+	V half[2], a[4], pick[CG_LANES];
+
+	if (!g->avx512 || !name || !cg_is_vector(f[0]) || in->round > IR_RP)
+		return NULL;
+	for (uint32_t h = 0; h < 2; h++) {
+		for (uint32_t i = 0; i < in->ns; i++)
+			a[i] = lanes(g, f[i], 16 * h, 16);
+		a[in->ns] = cg_i32(g, modes[in->round]);
+		half[h] = cg_intrinsic(g, name, NULL, 0, a, in->ns + 1u);
+	}
+	for (uint32_t i = 0; i < CG_LANES; i++)
+		pick[i] = cg_i32(g, i);
+	return LLVMBuildShuffleVector(g->b, half[0], half[1], LLVMConstVector(pick, CG_LANES), "");
+}
+
 /* NaN loses against a number; -0 is less than +0. The result's NaN is canonical. */
 static V min_max(struct cg *g, bool min, bool nan, V x, V y)
 {
@@ -110,12 +145,14 @@ static V f32_op(struct cg *g, const struct ir_inst *in, V *s)
 {
 	V f[3], r;
 
-	if (in->relu || in->xorsign || in->round != IR_RN)
+	if (in->relu || in->xorsign || (in->round != IR_RN && in->ftz))
 		return NULL;
 	for (uint32_t i = 0; i < in->ns; i++) {
 		f[i] = cg_float(g, s[i]);
 		f[i] = in->ftz ? flush(g, f[i]) : f[i];
 	}
+	if (in->round != IR_RN && in->op > IR_OP_FMA && in->op != IR_OP_DIV)
+		return NULL;
 	if (in->op == IR_OP_MIN || in->op == IR_OP_MAX)
 		return in->sat ? NULL : min_max(g, in->op == IR_OP_MIN, in->nan, f[0], f[1]);
 	if (in->op == IR_OP_NEG || in->op == IR_OP_ABS) {
@@ -125,12 +162,12 @@ static V f32_op(struct cg *g, const struct ir_inst *in, V *s)
 			    : LLVMBuildAnd(g->b, r, cg_const_like(g, r, 0x7fffffffu), "");
 		return in->sat ? NULL : cg_canonical(g, r);
 	}
-	r = plain(g, in->op, f);
+	r = in->round == IR_RN ? plain(g, in->op, f) : rounded(g, in, f);
 	if (!r)
 		return NULL;
 	r = in->ftz ? flush(g, r) : r;
 	if (in->sat)
-		return cg_bits_of(g, saturate(g, r));
+		return cg_bits_of(g, cg_saturate(g, r));
 	r = cg_bits_of(g, r);
 	if (cg_makes_raw(in) && in->opnd[0].kind == IR_OPND_REG && g->regs[in->opnd[0].reg].s.raw)
 		return r;

@@ -327,9 +327,105 @@ static int liveness(struct cg *g)
 	return 0;
 }
 
+/* ---- numbers in registers ------------------------------------------------------------------- */
+
+/* The unit's instructions again, to write into; branches and names stay the unit's. */
+static struct ir_func *copy_function(struct cg *g)
+{
+	struct ir_func *f = arena_alloc(g->arena, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	*f = *g->f;
+	f->blocks = arena_alloc(g->arena, f->nblocks * sizeof(*f->blocks) + 1);
+	if (!f->blocks)
+		return NULL;
+	for (uint32_t b = 0; b < f->nblocks; b++) {
+		const struct ir_block *from = &g->f->blocks[b];
+		struct ir_block *to = &f->blocks[b];
+
+		*to = *from;
+		to->insts = arena_alloc(g->arena, from->count * sizeof(*to->insts) + 1);
+		if (!to->insts)
+			return NULL;
+		for (uint32_t i = 0; i < from->count; i++) {
+			struct ir_inst *in = &to->insts[i];
+			size_t n =
+				((size_t)from->insts[i].nd + from->insts[i].ns) * sizeof(*in->opnd);
+
+			*in = from->insts[i];
+			in->opnd = arena_alloc(g->arena, n + 1);
+			if (!in->opnd)
+				return NULL;
+			if (n)
+				memcpy(in->opnd, from->insts[i].opnd, n);
+		}
+	}
+	return f;
+}
+
+/*
+ * What defines a register that has only this definition, and a number for it:
+ *
+ *	mov.b32 r1, 31;  shfl.sync.bfly.b32 r2, r3, 1, r1, -1	a shuffle with known lanes
+ */
+static int find_numbers(struct cg *g, const struct ir_func *f, const struct ir_operand **ret)
+{
+	uint32_t *defs = arena_alloc(g->arena, f->nregs * sizeof(*defs) + 1);
+
+	if (!defs)
+		return -ENOMEM;
+	for (uint32_t b = 0; b < f->nblocks; b++) {
+		for (uint32_t i = 0; i < f->blocks[b].count; i++) {
+			const struct ir_inst *in = &f->blocks[b].insts[i];
+
+			for (uint32_t k = 0; k < in->nd; k++) {
+				uint32_t r = in->opnd[k].reg;
+
+				if (in->opnd[k].kind != IR_OPND_REG)
+					continue;
+				ret[r] = NULL;
+				if (++defs[r] == 1 && in->op == IR_OP_MOV && in->guard < 0 &&
+				    !g->regs[r].zeroed && g->regs[r].bits > 1 &&
+				    ir_is_number(&in->opnd[1]))
+					ret[r] = &in->opnd[1];
+			}
+		}
+	}
+	return 0;
+}
+
+static int use_numbers(struct cg *g, struct ir_func *f)
+{
+	const struct ir_operand **number = arena_alloc(g->arena, f->nregs * sizeof(*number) + 1);
+
+	if (!number || find_numbers(g, f, number) < 0)
+		return cg_fail(g, -ENOMEM, "out of memory");
+	for (uint32_t b = 0; b < f->nblocks; b++) {
+		for (uint32_t i = 0; i < f->blocks[b].count; i++) {
+			struct ir_inst *in = &f->blocks[b].insts[i];
+
+			for (uint32_t k = in->nd; k < (uint32_t)in->nd + in->ns; k++)
+				if (in->opnd[k].kind == IR_OPND_REG && number[in->opnd[k].reg]) {
+					uint32_t bits = g->regs[in->opnd[k].reg].bits;
+
+					in->opnd[k] = *number[in->opnd[k].reg];
+					if (bits < 64)
+						in->opnd[k].imm &= (1ull << bits) - 1;
+				}
+		}
+	}
+	return 0;
+}
+
 int cg_flow(struct cg *g)
 {
+	struct ir_func *f = copy_function(g);
 	int r;
+
+	if (!f)
+		return cg_fail(g, -ENOMEM, "out of memory");
+	g->f = f;
 
 	g->regs = arena_alloc(g->arena, (size_t)g->f->nregs * sizeof(*g->regs) + 1);
 	if (!g->regs)
@@ -342,5 +438,8 @@ int cg_flow(struct cg *g)
 	g->reg_words = (g->f->nregs + 63) / 64;
 	g->block_words = (g->nblocks + 63) / 64;
 	find_loops(g);
-	return liveness(g);
+	r = liveness(g);
+	if (r == 0)
+		r = use_numbers(g, f);
+	return r < 0 ? r : liveness(g);
 }

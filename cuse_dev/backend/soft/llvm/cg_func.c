@@ -410,6 +410,7 @@ static void block(struct cg *g, uint32_t n)
 	uint32_t count = b->waits ? b->count - 1 : b->count;
 
 	g->block = n;
+	g->nchecks = 0;
 	LLVMPositionBuilderAtEnd(g->b, b->bb);
 	g->mask = load32(g, g->mask_var);
 	if (b->pendable) {
@@ -469,6 +470,8 @@ static void allocate(struct cg *g)
 	g->mask_var = alloca_of(g, g->i32, "mask");
 	g->warp_var = alloca_of(g, g->i32, "warp");
 	g->budget_var = alloca_of(g, g->i32, "budget");
+	for (uint32_t i = 0; i < CG_ROOMS; i++)
+		g->room[i] = alloca_of(g, cg_vec(g->i64), "room");
 }
 
 /* Registers start as nothing, so that no value comes from the warp before. */
@@ -526,6 +529,7 @@ static void begin_warp(struct cg *g)
 	cg_set_field(g, offsetof(struct llvm_ctx, warp), warp);
 	cg_set_field(g, offsetof(struct llvm_ctx, lanes), lanes);
 	cg_set_field(g, offsetof(struct llvm_ctx, exited), cg_i32(g, 0));
+	cg_set_field(g, offsetof(struct llvm_ctx, sync_ok), cg_i32(g, 0));
 	clear_registers(g);
 	LLVMBuildStore(g->b, lanes, g->mask_var);
 	LLVMBuildBr(g->b, g->blocks[0].bb);

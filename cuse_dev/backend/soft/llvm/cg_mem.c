@@ -44,7 +44,7 @@ static V inside(struct cg *g, const struct mem *m, V off)
 }
 
 /* The same for a vector; lanes that do not run do not count. */
-static V inside_all(struct cg *g, const struct mem *m, V off)
+V cg_mem_checked(struct cg *g, const struct mem *m, V off)
 {
 	LLVMTypeRef t = cg_int(g, cg_width(off));
 	V bad = LLVMBuildICmp(g->b, LLVMIntUGE, off, cg_splat(g, beyond(g, m, t)), "");
@@ -65,16 +65,84 @@ V cg_mem_pointer(struct cg *g, V base, V offset)
 	return LLVMBuildGEP2(g->b, g->i8, base, &offset, 1, "");
 }
 
-/* An address that a check has let through; @off counts from the start of the memory. */
-static V place(struct cg *g, const struct mem *m, V off)
+/* An address that a check has let through. */
+static V place(struct cg *g, const struct mem *m, V address)
 {
 	if (m->shared)
-		return cg_mem_pointer(g, g->shared, off);
-	return LLVMBuildIntToPtr(g->b, LLVMBuildAdd(g->b, off, g->window_base, ""), g->ptr, "");
+		return cg_mem_pointer(g, g->shared, address);
+	return LLVMBuildIntToPtr(g->b, address, g->ptr, "");
+}
+
+/* ---- checks for several accesses ------------------------------------------------------------ */
+
+typedef V check_fn(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step);
+
+#define FARTHEST (1 << 20) /* accesses of one check, apart */
+
+/*
+ * Accesses of a block at one register and different offsets all happen or one of them faults, so it is enough
+ * to look at the lowest and the highest; up to *ret_last. When the check fails, all go through the bridge, up
+ * to the one that does fault.
+ */
+static void find_range(struct cg *g, const struct mem *m, int64_t *lo, int64_t *hi,
+		       const struct ir_inst **ret_last)
+{
+	const struct cg_block *b = &g->blocks[g->block];
+	uint32_t reg = m->in->opnd[m->in->nd].reg;
+
+	for (const struct ir_inst *in = m->in; in < b->insts + b->count; in++) {
+		bool load = in->op == IR_OP_LD;
+		uint32_t n = load ? in->nd : in->ns - 1u;
+
+		if ((load || in->op == IR_OP_ST) && in->guard < 0 && in->space == m->in->space &&
+		    in->opnd[in->nd].kind == IR_OPND_REG && in->opnd[in->nd].reg == reg &&
+		    n * (ir_type_bits(in->type) / 8) == m->total &&
+		    (in->offset - m->offset) % m->total == 0 && in->offset - m->offset < FARTHEST &&
+		    m->offset - in->offset < FARTHEST) {
+			*lo = in->offset < *lo ? in->offset : *lo;
+			*hi = in->offset > *hi ? in->offset : *hi;
+			*ret_last = in;
+		}
+		for (uint32_t k = 0; k < in->nd; k++)
+			if (in->opnd[k].kind == IR_OPND_REG && in->opnd[k].reg == reg)
+				return;
+	}
+}
+
+static V shared_check(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step,
+		      check_fn *check)
+{
+	const struct ir_operand *o = &m->in->opnd[m->in->nd];
+	struct cg_check c = { .space = m->in->space, .way = a->s.kind, .total = m->total };
+	int64_t lo = m->offset, hi = m->offset;
+	struct mem at = *m;
+
+	if (o->kind != IR_OPND_REG || m->in->guard >= 0 || g->nchecks == CG_MAX_CHECKS)
+		return check(g, m, a, step);
+	c.reg = o->reg;
+	for (uint32_t i = 0; i < g->nchecks; i++) {
+		const struct cg_check *k = &g->checks[i];
+
+		if (k->reg == c.reg && k->space == c.space && k->way == c.way &&
+		    k->total == c.total && m->in <= k->last && k->step == step &&
+		    (m->offset - k->lo) % m->total == 0 && m->offset >= k->lo && m->offset <= k->hi)
+			return k->ok;
+	}
+	find_range(g, m, &lo, &hi, &c.last);
+	c.lo = lo;
+	c.hi = hi;
+	c.step = step;
+	at.offset = lo;
+	c.ok = check(g, &at, a, step);
+	at.offset = hi;
+	if (hi != lo)
+		c.ok = LLVMBuildAnd(g->b, c.ok, check(g, &at, a, step), "");
+	g->checks[g->nchecks++] = c;
+	return c.ok;
 }
 
 /* What a trap in the access needs to know. */
-static void note(struct cg *g, const struct mem *m, V address, uint64_t step)
+void cg_mem_note(struct cg *g, const struct mem *m, V address, uint64_t step)
 {
 	if (m->shared || m->local)
 		return;
@@ -114,7 +182,7 @@ static void put_loaded(struct cg *g, const struct mem *m, uint32_t e, V v)
 }
 
 /* What a store writes, in all lanes. */
-static V stored(struct cg *g, const struct mem *m, uint32_t e)
+V cg_mem_stored(struct cg *g, const struct mem *m, uint32_t e)
 {
 	const struct ir_operand *o = &m->in->opnd[m->in->nd + 1 + e];
 	uint32_t bits = 8 * m->size;
@@ -256,7 +324,7 @@ static void store_rows(struct cg *g, const struct mem *m, V *p)
 	V all[8], v[8];
 
 	for (uint32_t e = 0; e < m->n; e++)
-		all[e] = stored(g, m, e);
+		all[e] = cg_mem_stored(g, m, e);
 	for (uint32_t k = 0; k < m->groups; k++) {
 		V a[4];
 
@@ -311,7 +379,7 @@ static void load_spots(struct cg *g, const struct mem *m, V *p)
 /* ---- the ways ------------------------------------------------------------------------------- */
 
 /* From here on the fast form; the other block does it through the bridge. */
-static LLVMBasicBlockRef begin(struct cg *g, const struct mem *m, V ok)
+LLVMBasicBlockRef cg_mem_begin(struct cg *g, const struct mem *m, V ok)
 {
 	LLVMBasicBlockRef fast = LLVMAppendBasicBlockInContext(g->lc, g->fn, "fast");
 	LLVMBasicBlockRef slow = LLVMAppendBasicBlockInContext(g->lc, g->fn, "slow");
@@ -327,7 +395,7 @@ static LLVMBasicBlockRef begin(struct cg *g, const struct mem *m, V ok)
 	return next;
 }
 
-static void end(struct cg *g, const struct mem *m, LLVMBasicBlockRef next)
+void cg_mem_end(struct cg *g, const struct mem *m, LLVMBasicBlockRef next)
 {
 	if (m->ordered)
 		order_fence(g);
@@ -335,14 +403,28 @@ static void end(struct cg *g, const struct mem *m, LLVMBasicBlockRef next)
 	LLVMPositionBuilderAtEnd(g->b, next);
 }
 
-static bool access_uniform(struct cg *g, const struct mem *m, V address)
+static V uniform_address(struct cg *g, const struct mem *m, const struct cg_val *a)
 {
-	V off = m->shared ? address : LLVMBuildSub(g->b, address, g->window_base, "");
-	LLVMBasicBlockRef next = begin(g, m, inside(g, m, off));
+	V u = LLVMConstInt(LLVMTypeOf(a->u), (uint64_t)m->offset, false);
 
-	note(g, m, address, 0);
-	one_place(g, m, place(g, m, off));
-	end(g, m, next);
+	return cg_resize(g, LLVMBuildAdd(g->b, a->u, u, ""), 64, false);
+}
+
+static V check_uniform(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step)
+{
+	V u = uniform_address(g, m, a);
+
+	return inside(g, m, m->shared ? u : LLVMBuildSub(g->b, u, g->window_base, ""));
+}
+
+static bool access_uniform(struct cg *g, const struct mem *m, const struct cg_val *a)
+{
+	LLVMBasicBlockRef next = cg_mem_begin(g, m, shared_check(g, m, a, 0, check_uniform));
+	V u = uniform_address(g, m, a);
+
+	cg_mem_note(g, m, u, 0);
+	one_place(g, m, place(g, m, u));
+	cg_mem_end(g, m, next);
 	return true;
 }
 
@@ -365,71 +447,82 @@ static void edges(struct cg *g, const struct mem *m, uint32_t k, V *ret_first, V
 				 cg_intrinsic(g, "llvm.ctlz", &g->i32, 1, a, 2), "");
 }
 
-/* Lane @lane of group @k: its address (counted from the start of the memory), i64. */
-static V lane_offset(struct cg *g, const struct mem *m, const struct cg_val *a, uint32_t k, V lane)
+/* Lane @lane of group @k: its address, i64. */
+static V lane_address(struct cg *g, const struct mem *m, const struct cg_val *a, uint32_t k, V lane)
 {
 	V x = LLVMBuildMul(g->b, lane, cg_i32(g, (uint32_t)a->s.stride), ""), u;
 
 	x = LLVMBuildAdd(g->b, a->x[k], x, "");
 	if (a->s.kind == CG_AFF) {
-		x = LLVMBuildAdd(g->b, x, cg_i32(g, (uint64_t)m->in->offset), "");
+		x = LLVMBuildAdd(g->b, x, cg_i32(g, (uint64_t)m->offset), "");
 		return LLVMBuildZExt(g->b, x, g->i64, "");
 	}
 	x = cg_resize(g, x, 64, a->s.sign);
 	x = LLVMBuildMul(g->b, x, cg_i64(g, (uint64_t)a->s.scale), "");
-	u = LLVMBuildAdd(g->b, a->u, cg_i64(g, (uint64_t)m->in->offset), "");
-	if (!m->shared)
-		u = LLVMBuildSub(g->b, u, g->window_base, "");
+	u = LLVMBuildAdd(g->b, a->u, cg_i64(g, (uint64_t)m->offset), "");
 	return LLVMBuildAdd(g->b, u, x, "");
 }
 
-/* Rows (step = total) or spots (step = 0), one per group. */
-static bool access_lines(struct cg *g, struct mem *m, const struct cg_val *a, int64_t step)
+static V from_start(struct cg *g, const struct mem *m, V address)
 {
-	V p[CG_MAX_GROUPS], off[CG_MAX_GROUPS], ok = NULL, first, last, any;
-	LLVMBasicBlockRef next;
+	return m->shared ? address : LLVMBuildSub(g->b, address, g->window_base, "");
+}
 
-	m->groups = a->s.groups;
-	for (uint32_t k = 0; k < m->groups; k++) {
+static V check_lines(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step)
+{
+	V ok = NULL, first, last, any;
+
+	for (uint32_t k = 0; k < a->s.groups; k++) {
 		V lo, hi, span, good;
 
 		edges(g, m, k, &first, &last, &any);
-		lo = lane_offset(g, m, a, k, first);
-		good = inside(g, m, lo);
-		off[k] = lo;
+		lo = lane_address(g, m, a, k, first);
+		good = inside(g, m, from_start(g, m, lo));
 		if (step) {
-			hi = lane_offset(g, m, a, k, last);
-			good = LLVMBuildAnd(g->b, good, inside(g, m, hi), "");
+			hi = lane_address(g, m, a, k, last);
+			good = LLVMBuildAnd(g->b, good, inside(g, m, from_start(g, m, hi)), "");
 			span = LLVMBuildZExt(g->b, LLVMBuildSub(g->b, last, first, ""), g->i64, "");
 			span = LLVMBuildMul(g->b, span, cg_i64(g, (uint64_t)step), "");
 			good = LLVMBuildAnd(g->b, good,
 					    LLVMBuildICmp(g->b, LLVMIntEQ,
 							  LLVMBuildSub(g->b, hi, lo, ""), span, ""),
 					    "");
-			off[k] = LLVMBuildMul(g->b, LLVMBuildZExt(g->b, first, g->i64, ""),
-					      cg_i64(g, (uint64_t)step), "");
-			off[k] = LLVMBuildSub(g->b, lo, off[k], "");
 		}
 		if (any)
 			good = LLVMBuildOr(g->b, good, LLVMBuildNot(g->b, any, ""), "");
 		ok = ok ? LLVMBuildAnd(g->b, ok, good, "") : good;
 	}
-	next = begin(g, m, ok);
+	return ok;
+}
+
+/* Rows (step = total) or spots (step = 0), one per group. */
+static bool access_lines(struct cg *g, struct mem *m, const struct cg_val *a, int64_t step)
+{
+	V p[CG_MAX_GROUPS], first, last, any, at;
+	LLVMBasicBlockRef next;
+
+	m->groups = a->s.groups;
+	next = cg_mem_begin(g, m, shared_check(g, m, a, step, check_lines));
 	for (uint32_t k = 0; k < m->groups; k++) {
-		p[k] = place(g, m, off[k]);
-		if (!step && m->groups > 1) {
-			edges(g, m, k, &first, &last, &any);
+		edges(g, m, k, &first, &last, &any);
+		at = lane_address(g, m, a, k, first);
+		if (step)
+			at = LLVMBuildSub(g->b, at,
+					  LLVMBuildMul(g->b, LLVMBuildZExt(g->b, first, g->i64, ""),
+						       cg_i64(g, (uint64_t)step), ""),
+					  "");
+		p[k] = place(g, m, at);
+		if (!step && m->groups > 1)
 			p[k] = LLVMBuildSelect(g->b, any, p[k], g->slots, "");
-		}
 	}
-	note(g, m, LLVMBuildPtrToInt(g->b, p[0], g->i64, ""), (uint64_t)step);
+	cg_mem_note(g, m, LLVMBuildPtrToInt(g->b, p[0], g->i64, ""), (uint64_t)step);
 	if (!m->load)
 		store_rows(g, m, p);
 	else if (step)
 		load_rows(g, m, p);
 	else
 		load_spots(g, m, p);
-	end(g, m, next);
+	cg_mem_end(g, m, next);
 	return true;
 }
 
@@ -470,8 +563,10 @@ static void scattered(struct cg *g, const struct mem *m, V base, V off)
 		V q = e ? cg_mem_pointer(g, base, cg_i64(g, e * m->size)) : base;
 		V p = LLVMBuildGEP2(g->b, g->i8, q, &off, 1, "");
 
-		if (!m->load)
-			scatter(g, m, p, stored(g, m, e), align);
+		if (!m->load && m->size < 4)
+			cg_lanes_store(g, m, q, off);
+		else if (!m->load)
+			scatter(g, m, p, cg_mem_stored(g, m, e), align);
 		else if (m->size < 4)
 			put_loaded(g, m, e, gather_small(g, m, off, q));
 		else
@@ -480,22 +575,37 @@ static void scattered(struct cg *g, const struct mem *m, V base, V off)
 }
 
 /* The window starts on a page, so an offset is aligned as the address is. */
+V cg_mem_offsets(struct cg *g, const struct mem *m, const struct cg_val *a, V *ret_base)
+{
+	V off = cg_vector(g, a);
+
+	off = LLVMBuildAdd(g->b, off, cg_const_like(g, off, (uint64_t)m->offset), "");
+	*ret_base = g->shared;
+	if (m->shared)
+		return off;
+	*ret_base = LLVMBuildIntToPtr(g->b, g->window_base, g->ptr, "");
+	return LLVMBuildSub(g->b, off, cg_splat(g, g->window_base), "");
+}
+
+static V check_any(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step)
+{
+	V base;
+
+	return cg_mem_checked(g, m, cg_mem_offsets(g, m, a, &base));
+}
+
 static bool access_any(struct cg *g, const struct mem *m, const struct cg_val *a)
 {
-	V v = cg_vector(g, a), off = v, base = m->shared ? g->shared : NULL;
 	LLVMBasicBlockRef next;
+	V off, base;
 
-	if (m->size < 4 && (!m->load || m->n > 1))
+	if (m->size < 4 && m->n > 1)
 		return false;
-	off = LLVMBuildAdd(g->b, v, cg_const_like(g, v, (uint64_t)m->in->offset), "");
-	if (!m->shared) {
-		off = LLVMBuildSub(g->b, off, cg_splat(g, g->window_base), "");
-		base = LLVMBuildIntToPtr(g->b, g->window_base, g->ptr, "");
-	}
-	next = begin(g, m, inside_all(g, m, off));
-	note(g, m, NULL, 0);
+	next = cg_mem_begin(g, m, shared_check(g, m, a, 0, check_any));
+	off = cg_mem_offsets(g, m, a, &base);
+	cg_mem_note(g, m, NULL, 0);
 	scattered(g, m, base, off);
-	end(g, m, next);
+	cg_mem_end(g, m, next);
 	return true;
 }
 
@@ -505,20 +615,20 @@ static bool access_local(struct cg *g, struct mem *m, const struct cg_val *a)
 	V off = cg_vector(g, a), lane[CG_LANES], stride;
 	LLVMBasicBlockRef next;
 
-	if (m->size < 4 && (!m->load || m->n > 1))
+	if (m->size < 4 && m->n > 1)
 		return false;
 	m->local = true;
 	m->local_bytes = CG_FIELD(g, local_bytes, i32);
-	off = LLVMBuildAdd(g->b, off, cg_const_like(g, off, (uint64_t)m->in->offset), "");
+	off = LLVMBuildAdd(g->b, off, cg_const_like(g, off, (uint64_t)m->offset), "");
 	for (uint32_t i = 0; i < CG_LANES; i++)
 		lane[i] = cg_i32(g, i);
 	stride = cg_resize(g, CG_FIELD(g, local_stride, i64), 32, false);
-	next = begin(g, m, inside_all(g, m, off));
+	next = cg_mem_begin(g, m, cg_mem_checked(g, m, off));
 	off = LLVMBuildAdd(
 		g->b, cg_resize(g, off, 32, false),
 		LLVMBuildMul(g->b, LLVMConstVector(lane, CG_LANES), cg_splat(g, stride), ""), "");
 	scattered(g, m, CG_FIELD(g, local, ptr), off);
-	end(g, m, next);
+	cg_mem_end(g, m, next);
 	return true;
 }
 
@@ -526,7 +636,7 @@ static bool access_local(struct cg *g, struct mem *m, const struct cg_val *a)
 static bool access_param(struct cg *g, const struct mem *m)
 {
 	const struct ir_operand *o = &m->in->opnd[m->in->nd];
-	uint64_t at = o->imm + (uint64_t)m->in->offset;
+	uint64_t at = o->imm + (uint64_t)m->offset;
 
 	if (!m->load || o->kind != IR_OPND_IMM || at > g->unit->param_bytes ||
 	    m->total > g->unit->param_bytes - at || at % m->total)
@@ -541,18 +651,14 @@ static bool access(struct cg *g, struct mem *m)
 	bool small = o->kind == IR_OPND_REG && g->regs[o->reg].bits == 32;
 	struct cg_val a;
 	int64_t step;
-	V u;
 
 	if (m->in->space == IR_SPACE_PARAM)
 		return access_param(g, m);
 	a = cg_read(g, o, 64);
 	if (m->in->space == IR_SPACE_LOCAL || m->in->space == IR_SPACE_FRAME)
 		return access_local(g, m, &a);
-	if (a.s.kind == CG_UNI) {
-		u = LLVMBuildAdd(g->b, a.u,
-				 LLVMConstInt(LLVMTypeOf(a.u), (uint64_t)m->in->offset, false), "");
-		return access_uniform(g, m, cg_resize(g, u, 64, false));
-	}
+	if (a.s.kind == CG_UNI)
+		return access_uniform(g, m, &a);
 	if (small && !m->shared)
 		return false;
 	step = a.s.kind == CG_AFF ? a.s.stride : a.s.stride * a.s.scale;
@@ -565,6 +671,7 @@ static bool access(struct cg *g, struct mem *m)
 bool cg_memory(struct cg *g, const struct ir_inst *in)
 {
 	struct mem m = { .in = in,
+			 .offset = in->offset,
 			 .load = in->op == IR_OP_LD,
 			 .size = ir_type_bits(in->type) / 8,
 			 .shared = in->space == IR_SPACE_SHARED,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cg_mem.h - an access to memory while it is emitted; private to cg_mem.c and cg_atom.c. */
+/* cg_mem.h - an access to memory while it is emitted; private to cg_mem.c and cg_lanes.c. */
 #ifndef SOFT_LLVM_CG_MEM_H
 #define SOFT_LLVM_CG_MEM_H
 
@@ -7,6 +7,7 @@
 
 struct mem {
 	const struct ir_inst *in;
+	int64_t offset; /* of the instruction */
 	bool load, shared, local;
 	bool ordered;	  /* others may watch */
 	uint32_t n, size; /* elements, bytes of one */
@@ -15,6 +16,20 @@ struct mem {
 	LLVMValueRef local_bytes;
 };
 
+/** cg_mem_checked() - are all lanes that run inside? @off counts from the start of the memory. */
+LLVMValueRef cg_mem_checked(struct cg *g, const struct mem *m, LLVMValueRef off);
+/** cg_mem_begin() - the fast way begins, if @ok; the other one is the bridge. cg_mem_end() - they meet. */
+LLVMBasicBlockRef cg_mem_begin(struct cg *g, const struct mem *m, LLVMValueRef ok);
+void cg_mem_end(struct cg *g, const struct mem *m, LLVMBasicBlockRef next);
+/** cg_mem_note() - what a trap needs to know. @address: of lane 0, or NULL. */
+void cg_mem_note(struct cg *g, const struct mem *m, LLVMValueRef address, uint64_t step);
+/** cg_mem_stored() - what a store writes, in all lanes. */
+LLVMValueRef cg_mem_stored(struct cg *g, const struct mem *m, uint32_t e);
+/** cg_mem_offsets() - of all lanes, from the start of the memory; *ret_base: where that is. */
+LLVMValueRef cg_mem_offsets(struct cg *g, const struct mem *m, const struct cg_val *a,
+			    LLVMValueRef *ret_base);
+/** cg_lanes_store() - a scatter of what has no instruction for it. */
+void cg_lanes_store(struct cg *g, const struct mem *m, LLVMValueRef base, LLVMValueRef off);
 LLVMValueRef cg_mem_pointer(struct cg *g, LLVMValueRef base, LLVMValueRef offset);
 
 #endif

@@ -130,6 +130,16 @@ static LLVMTargetMachineRef machine(const struct llvm_options *opt)
 	return tm;
 }
 
+static bool has_avx512(const struct llvm_options *opt)
+{
+	char *all = opt->cpu ? NULL : LLVMGetHostCPUFeatures();
+	const char *f = all ? all : opt->features ? opt->features : "";
+	bool has = strstr(f, "+avx512f") || (opt->cpu && !strcmp(opt->cpu, "x86-64-v4"));
+
+	LLVMDisposeMessage(all);
+	return has;
+}
+
 static int fail_with(struct cg *g, int r, const char *what, char *text)
 {
 	cg_fail(g, r, "%s: %.200s", what, text ? text : "?");
@@ -308,6 +318,7 @@ static int build(struct cg *g, void **ret_object, size_t *ret_bytes)
 {
 	int r;
 
+	g->avx512 = has_avx512(g->opt);
 	g->lc = LLVMContextCreate();
 	g->mod = LLVMModuleCreateWithNameInContext("vgpu", g->lc);
 	g->b = LLVMCreateBuilderInContext(g->lc);

@@ -257,8 +257,3 @@ bool cg_warp_op(struct cg *g, const struct ir_inst *in)
 		return false;
 	}
 }
-
-bool cg_atomic(struct cg *g, const struct ir_inst *in)
-{
-	return false;
-}

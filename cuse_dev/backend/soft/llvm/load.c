@@ -355,6 +355,7 @@ int llvm_load(const void *object, size_t bytes, const struct simt_code *like,
 		goto out;
 	code->base = *like;
 	code->base.tier = &llvm_tier;
+	code->base.whole = !(code->info.flags & LLVM_CODE_STOPS);
 	code->image = o.image;
 	code->image_bytes = o.image_bytes;
 	*ret_code = &code->base;

@@ -43,15 +43,31 @@ static void start(void)
 {
 	struct llvm_warp *w = running;
 
-	w->code->entry(&w->c, w->iw.base.index, w->iw.base.index + 1);
-	simt_barrier_exit(&w->iw.base, w->iw.base.lanes & ~w->iw.base.exited);
+	if (w->code->base.whole) {
+		w->code->entry(&w->c, 0, w->iw.base.block->nwarps);
+	} else {
+		w->code->entry(&w->c, w->iw.base.index, w->iw.base.index + 1);
+		simt_barrier_exit(&w->iw.base, w->iw.base.lanes & ~w->iw.base.exited);
+	}
 	leave(w, SIMT_DONE);
 	__builtin_trap();
+}
+
+/* Of all that a context runs, the warp that is running. */
+static void identify(struct llvm_warp *w)
+{
+	if (!w->code->base.whole)
+		return;
+	w->iw.base.index = w->c.warp;
+	w->iw.base.lanes = w->c.lanes;
+	w->iw.base.exited = w->c.exited;
+	w->frame.lanes = w->c.lanes;
 }
 
 /* The interpreter's warp looks like this for a bridged operation. */
 static void pose(struct llvm_warp *w, uint32_t lanes)
 {
+	identify(w);
 	w->iw.regs = w->slots;
 	w->iw.mask = lanes;
 	w->iw.full = lanes == ~0u;
@@ -84,6 +100,11 @@ static void rt_exit(struct llvm_ctx *c, uint32_t lanes)
 {
 	struct llvm_warp *w = warp_of(c);
 
+	/* Nobody waits for lanes of a block that never waits. */
+	if (w->code->base.whole) {
+		c->exited |= lanes;
+		return;
+	}
 	simt_barrier_exit(&w->iw.base, lanes);
 	c->exited = w->iw.base.exited;
 }
@@ -92,6 +113,7 @@ static void rt_bad_switch(struct llvm_ctx *c, uint32_t lanes, uint32_t line)
 {
 	struct llvm_warp *w = warp_of(c);
 
+	identify(w);
 	simt_fault(&w->iw.base, 715, __builtin_ctz(lanes), 0, line,
 		   "brx.idx: an index beyond the targets");
 	leave_for_good(w);
@@ -180,6 +202,7 @@ static uint32_t rt_pick(struct llvm_ctx *c)
 	struct llvm_warp *w = warp_of(c);
 	uint32_t turn = w->turn, b;
 
+	identify(w);
 	w->turn = 0;
 	for (;;) {
 		if (w->iw.base.released)
@@ -198,7 +221,7 @@ static uint32_t rt_pick(struct llvm_ctx *c)
 static uint32_t rt_sync(struct llvm_ctx *c, uint32_t here, uint32_t lanes, uint32_t members)
 {
 	struct llvm_warp *w = warp_of(c);
-	uint32_t alive = w->iw.base.lanes & ~w->iw.base.exited;
+	uint32_t alive = c->lanes & ~c->exited;
 
 	/* Both ways on use the permission up; left over, it would let lanes pass the next one alone. */
 	if (!(members & alive & ~lanes) || !(lanes & ~c->sync_ok)) {
@@ -291,6 +314,7 @@ static void report(struct llvm_warp *w)
 	uint32_t line = in ? in->line : w->c.line, mask = in ? w->iw.mask : w->c.running;
 	int lane = mask ? __builtin_ctz(mask) : -1;
 
+	identify(w);
 	for (uint32_t m = mask; in && m; m &= m - 1) {
 		uint64_t a = interp_lane_address(&w->iw, in, (uint32_t)__builtin_ctz(m));
 

@@ -287,6 +287,10 @@ static enum block_stop turn(struct simt_exec *x, struct simt_block *b, uint32_t 
 		}
 		b->warps[i] = w;
 		*moved = true;
+		if (b->code->whole) {
+			memset(b->state + 1, WARP_ENDED, b->nwarps - 1);
+			b->done = b->nwarps - 1;
+		}
 	}
 	switch (b->code->tier->warp_run(w)) {
 	case SIMT_DONE:

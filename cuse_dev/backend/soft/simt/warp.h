@@ -57,6 +57,7 @@ struct simt_code {
 	bool recursive;	      /* or indirect calls: stack_bytes of the launch counts */
 	bool uses_local;      /* wants local memory at all */
 	bool has_loops;
+	bool whole; /* a context runs all warps of a block in its turn, and never waits */
 };
 
 /** struct simt_grid - one launch; read-only for warps except as marked */

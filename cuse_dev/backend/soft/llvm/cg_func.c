@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "cuse_dev/backend/soft/llvm/cg.h"
+#include "cuse_dev/base/arena.h"
 
 typedef LLVMValueRef V;
 
@@ -404,6 +405,51 @@ static bool barrier(struct cg *g, const struct ir_inst *in, uint32_t next)
 
 /* ---- blocks --------------------------------------------------------------------------------- */
 
+LLVMBasicBlockRef cg_aside(struct cg *g)
+{
+	if (!g->aside)
+		return NULL;
+	if (!g->aside[g->at])
+		g->aside[g->at] = new_block(g, "aside");
+	return g->aside[g->at];
+}
+
+/*
+ * The instructions of a block: once with the fast forms of accesses, and from the first access on a second time,
+ * all of them through the bridge. Who fails a check goes on there. So the fast copy is straight code, in which
+ * what was checked stays so.
+ */
+static void instructions(struct cg *g, const struct cg_block *b, uint32_t count)
+{
+	LLVMBasicBlockRef *aside = arena_alloc(g->arena, count * sizeof(*aside) + 1), tail;
+	uint32_t first = 0;
+
+	if (!aside) {
+		cg_fail(g, -ENOMEM, "out of memory");
+		return;
+	}
+	g->aside = aside;
+	for (g->at = 0; g->at < count && !g->error; g->at++)
+		cg_inst(g, &b->insts[g->at], b->bare && g->at == 0);
+	g->aside = NULL;
+	while (first < count && !aside[first])
+		first++;
+	if (first == count)
+		return;
+	tail = new_block(g, "tail");
+	LLVMBuildBr(g->b, tail);
+	LLVMPositionBuilderAtEnd(g->b, aside[first]);
+	for (g->at = first; g->at < count && !g->error; g->at++) {
+		if (aside[g->at] && g->at > first) {
+			LLVMBuildBr(g->b, aside[g->at]);
+			LLVMPositionBuilderAtEnd(g->b, aside[g->at]);
+		}
+		cg_inst(g, &b->insts[g->at], b->bare && g->at == 0);
+	}
+	LLVMBuildBr(g->b, tail);
+	LLVMPositionBuilderAtEnd(g->b, tail);
+}
+
 static void block(struct cg *g, uint32_t n)
 {
 	struct cg_block *b = &g->blocks[n];
@@ -421,8 +467,7 @@ static void block(struct cg *g, uint32_t n)
 	}
 	if (b->sync)
 		want_members(g, b);
-	for (uint32_t i = 0; i < count && !g->error; i++)
-		cg_inst(g, &b->insts[i], b->bare && i == 0);
+	instructions(g, b, count);
 	if (b->waits && !barrier(g, &b->insts[count], b->targets[0]))
 		return;
 	switch (b->term) {

@@ -209,6 +209,7 @@ bool cg_atomic(struct cg *g, const struct ir_inst *in)
 	const struct ir_operand *o = &in->opnd[in->nd];
 	struct mem m = { .in = in,
 			 .offset = in->offset,
+			 .from = in->offset,
 			 .size = ir_type_bits(in->type) / 8,
 			 .shared = in->space == IR_SPACE_SHARED,
 			 .n = 1 };
@@ -218,8 +219,8 @@ bool cg_atomic(struct cg *g, const struct ir_inst *in)
 	V off, base, old = NULL;
 
 	m.total = m.size;
-	if (in->nd > 1 || in->ns != (in->sub == IR_ATOM_CAS ? 3 : 2) || !known(in, m.shared) ||
-	    in->space == IR_SPACE_LOCAL || in->space == IR_SPACE_FRAME ||
+	if (!g->aside || in->nd > 1 || in->ns != (in->sub == IR_ATOM_CAS ? 3 : 2) ||
+	    !known(in, m.shared) || in->space == IR_SPACE_LOCAL || in->space == IR_SPACE_FRAME ||
 	    in->space == IR_SPACE_PARAM)
 		return false;
 	a = cg_read(g, o, m.shared ? 32 : 64);

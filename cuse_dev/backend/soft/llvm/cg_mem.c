@@ -109,15 +109,24 @@ static void find_range(struct cg *g, const struct mem *m, int64_t *lo, int64_t *
 	}
 }
 
-static V shared_check(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step,
+/* Elsewhere an address that fails is none of a fault: the access alone takes the slow way. */
+static bool plain_space(const struct mem *m)
+{
+	return m->in->guard < 0 &&
+	       (m->in->space == IR_SPACE_GLOBAL || m->in->space == IR_SPACE_SHARED ||
+		m->in->space == IR_SPACE_CONST);
+}
+
+static V shared_check(struct cg *g, struct mem *m, const struct cg_val *a, int64_t step,
 		      check_fn *check)
 {
 	const struct ir_operand *o = &m->in->opnd[m->in->nd];
 	struct cg_check c = { .space = m->in->space, .way = a->s.kind, .total = m->total };
 	int64_t lo = m->offset, hi = m->offset;
 	struct mem at = *m;
+	V ok;
 
-	if (o->kind != IR_OPND_REG || m->in->guard >= 0 || g->nchecks == CG_MAX_CHECKS)
+	if (o->kind != IR_OPND_REG || !plain_space(m) || g->nchecks == CG_MAX_CHECKS)
 		return check(g, m, a, step);
 	c.reg = o->reg;
 	for (uint32_t i = 0; i < g->nchecks; i++) {
@@ -125,20 +134,26 @@ static V shared_check(struct cg *g, const struct mem *m, const struct cg_val *a,
 
 		if (k->reg == c.reg && k->space == c.space && k->way == c.way &&
 		    k->total == c.total && m->in <= k->last && k->step == step &&
-		    (m->offset - k->lo) % m->total == 0 && m->offset >= k->lo && m->offset <= k->hi)
-			return k->ok;
+		    (m->offset - k->lo) % m->total == 0 && m->offset >= k->lo &&
+		    m->offset <= k->hi) {
+			m->from = k->lo;
+			return NULL;
+		}
 	}
 	find_range(g, m, &lo, &hi, &c.last);
 	c.lo = lo;
 	c.hi = hi;
 	c.step = step;
 	at.offset = lo;
-	c.ok = check(g, &at, a, step);
+	at.from = lo;
+	ok = check(g, &at, a, step);
 	at.offset = hi;
+	at.from = hi;
 	if (hi != lo)
-		c.ok = LLVMBuildAnd(g->b, c.ok, check(g, &at, a, step), "");
+		ok = LLVMBuildAnd(g->b, ok, check(g, &at, a, step), "");
 	g->checks[g->nchecks++] = c;
-	return c.ok;
+	m->from = lo;
+	return ok;
 }
 
 /* What a trap in the access needs to know. */
@@ -356,40 +371,42 @@ static void load_rows(struct cg *g, const struct mem *m, V *p)
 static void load_spots(struct cg *g, const struct mem *m, V *p)
 {
 	uint32_t width = CG_LANES / m->groups;
-	V pick[CG_LANES];
+	LLVMTypeRef t = LLVMVectorType(cg_int(g, 8 * m->size), width);
+	V zeros = LLVMConstNull(LLVMVectorType(g->i32, width)), v[CG_MAX_GROUPS];
 
-	for (uint32_t i = 0; i < CG_LANES; i++)
-		pick[i] = cg_i32(g, i / width);
 	for (uint32_t e = 0; e < m->n; e++) {
-		LLVMTypeRef t = LLVMVectorType(cg_int(g, 8 * m->size), m->groups);
-		V v = LLVMGetPoison(t);
-
 		for (uint32_t k = 0; k < m->groups; k++) {
 			V q = cg_mem_pointer(g, p[k], cg_i64(g, e * m->size));
 
-			v = LLVMBuildInsertElement(g->b, v, load_at(g, m, q, m->size), cg_i32(g, k),
-						   "");
+			v[k] = LLVMBuildInsertElement(g->b, LLVMGetPoison(t),
+						      load_at(g, m, q, m->size), cg_i32(g, 0), "");
+			v[k] = LLVMBuildShuffleVector(g->b, v[k], LLVMGetPoison(t), zeros, "");
 		}
-		put_loaded(g, m, e,
-			   LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(t),
-						  LLVMConstVector(pick, CG_LANES), ""));
+		put_loaded(g, m, e, join(g, v, m->groups));
 	}
 }
 
 /* ---- the ways ------------------------------------------------------------------------------- */
 
-/* From here on the fast form; the other block does it through the bridge. */
 LLVMBasicBlockRef cg_mem_begin(struct cg *g, const struct mem *m, V ok)
 {
-	LLVMBasicBlockRef fast = LLVMAppendBasicBlockInContext(g->lc, g->fn, "fast");
-	LLVMBasicBlockRef slow = LLVMAppendBasicBlockInContext(g->lc, g->fn, "slow");
-	LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(g->lc, g->fn, "next");
+	LLVMBasicBlockRef fast, slow, next = NULL;
 
-	cg_likely(g, LLVMBuildCondBr(g->b, ok, fast, slow));
-	LLVMPositionBuilderAtEnd(g->b, slow);
-	cg_bridge(g, m->in);
-	LLVMBuildBr(g->b, next);
-	LLVMPositionBuilderAtEnd(g->b, fast);
+	if (ok) {
+		fast = LLVMAppendBasicBlockInContext(g->lc, g->fn, "fast");
+		slow = plain_space(m) ? cg_aside(g) : NULL;
+		if (!slow) {
+			slow = LLVMAppendBasicBlockInContext(g->lc, g->fn, "slow");
+			next = LLVMAppendBasicBlockInContext(g->lc, g->fn, "next");
+		}
+		cg_likely(g, LLVMBuildCondBr(g->b, ok, fast, slow));
+		if (next) {
+			LLVMPositionBuilderAtEnd(g->b, slow);
+			cg_bridge(g, m->in);
+			LLVMBuildBr(g->b, next);
+		}
+		LLVMPositionBuilderAtEnd(g->b, fast);
+	}
 	if (m->ordered)
 		order_fence(g);
 	return next;
@@ -399,15 +416,18 @@ void cg_mem_end(struct cg *g, const struct mem *m, LLVMBasicBlockRef next)
 {
 	if (m->ordered)
 		order_fence(g);
+	if (!next)
+		return;
 	LLVMBuildBr(g->b, next);
 	LLVMPositionBuilderAtEnd(g->b, next);
 }
 
 static V uniform_address(struct cg *g, const struct mem *m, const struct cg_val *a)
 {
-	V u = LLVMConstInt(LLVMTypeOf(a->u), (uint64_t)m->offset, false);
+	V u = LLVMConstInt(LLVMTypeOf(a->u), (uint64_t)m->from, false);
 
-	return cg_resize(g, LLVMBuildAdd(g->b, a->u, u, ""), 64, false);
+	u = cg_resize(g, LLVMBuildAdd(g->b, a->u, u, ""), 64, false);
+	return LLVMBuildAdd(g->b, u, cg_i64(g, (uint64_t)(m->offset - m->from)), "");
 }
 
 static V check_uniform(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step)
@@ -417,7 +437,7 @@ static V check_uniform(struct cg *g, const struct mem *m, const struct cg_val *a
 	return inside(g, m, m->shared ? u : LLVMBuildSub(g->b, u, g->window_base, ""));
 }
 
-static bool access_uniform(struct cg *g, const struct mem *m, const struct cg_val *a)
+static bool access_uniform(struct cg *g, struct mem *m, const struct cg_val *a)
 {
 	LLVMBasicBlockRef next = cg_mem_begin(g, m, shared_check(g, m, a, 0, check_uniform));
 	V u = uniform_address(g, m, a);
@@ -450,17 +470,18 @@ static void edges(struct cg *g, const struct mem *m, uint32_t k, V *ret_first, V
 /* Lane @lane of group @k: its address, i64. */
 static V lane_address(struct cg *g, const struct mem *m, const struct cg_val *a, uint32_t k, V lane)
 {
-	V x = LLVMBuildMul(g->b, lane, cg_i32(g, (uint32_t)a->s.stride), ""), u;
+	V x = LLVMBuildMul(g->b, lane, cg_i32(g, (uint32_t)a->s.stride), "");
 
 	x = LLVMBuildAdd(g->b, a->x[k], x, "");
 	if (a->s.kind == CG_AFF) {
-		x = LLVMBuildAdd(g->b, x, cg_i32(g, (uint64_t)m->offset), "");
-		return LLVMBuildZExt(g->b, x, g->i64, "");
+		x = LLVMBuildAdd(g->b, x, cg_i32(g, (uint64_t)m->from), "");
+		x = LLVMBuildZExt(g->b, x, g->i64, "");
+		return LLVMBuildAdd(g->b, x, cg_i64(g, (uint64_t)(m->offset - m->from)), "");
 	}
 	x = cg_resize(g, x, 64, a->s.sign);
 	x = LLVMBuildMul(g->b, x, cg_i64(g, (uint64_t)a->s.scale), "");
-	u = LLVMBuildAdd(g->b, a->u, cg_i64(g, (uint64_t)m->offset), "");
-	return LLVMBuildAdd(g->b, u, x, "");
+	x = LLVMBuildAdd(g->b, a->u, x, "");
+	return LLVMBuildAdd(g->b, x, cg_i64(g, (uint64_t)m->offset), "");
 }
 
 static V from_start(struct cg *g, const struct mem *m, V address)
@@ -577,14 +598,17 @@ static void scattered(struct cg *g, const struct mem *m, V base, V off)
 /* The window starts on a page, so an offset is aligned as the address is. */
 V cg_mem_offsets(struct cg *g, const struct mem *m, const struct cg_val *a, V *ret_base)
 {
-	V off = cg_vector(g, a);
+	V off = cg_vector(g, a), base = g->shared;
 
-	off = LLVMBuildAdd(g->b, off, cg_const_like(g, off, (uint64_t)m->offset), "");
-	*ret_base = g->shared;
-	if (m->shared)
-		return off;
-	*ret_base = LLVMBuildIntToPtr(g->b, g->window_base, g->ptr, "");
-	return LLVMBuildSub(g->b, off, cg_splat(g, g->window_base), "");
+	off = LLVMBuildAdd(g->b, off, cg_const_like(g, off, (uint64_t)m->from), "");
+	if (!m->shared) {
+		base = LLVMBuildIntToPtr(g->b, g->window_base, g->ptr, "");
+		off = LLVMBuildSub(g->b, off, cg_splat(g, g->window_base), "");
+	}
+	*ret_base = m->offset == m->from
+			    ? base
+			    : cg_mem_pointer(g, base, cg_i64(g, (uint64_t)(m->offset - m->from)));
+	return off;
 }
 
 static V check_any(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step)
@@ -594,7 +618,7 @@ static V check_any(struct cg *g, const struct mem *m, const struct cg_val *a, in
 	return cg_mem_checked(g, m, cg_mem_offsets(g, m, a, &base));
 }
 
-static bool access_any(struct cg *g, const struct mem *m, const struct cg_val *a)
+static bool access_any(struct cg *g, struct mem *m, const struct cg_val *a)
 {
 	LLVMBasicBlockRef next;
 	V off, base;
@@ -672,6 +696,7 @@ bool cg_memory(struct cg *g, const struct ir_inst *in)
 {
 	struct mem m = { .in = in,
 			 .offset = in->offset,
+			 .from = in->offset,
 			 .load = in->op == IR_OP_LD,
 			 .size = ir_type_bits(in->type) / 8,
 			 .shared = in->space == IR_SPACE_SHARED,
@@ -686,7 +711,7 @@ bool cg_memory(struct cg *g, const struct ir_inst *in)
 		cg_set_field(g, offsetof(struct llvm_ctx, polls), cg_i32(g, 1));
 	if (!m.load && (in->sem == IR_SEM_RELEASE || in->sem == IR_SEM_SC))
 		LLVMBuildFence(g->b, LLVMAtomicOrderingSequentiallyConsistent, false, "");
-	r = access(g, &m);
+	r = g->aside || in->space == IR_SPACE_PARAM ? access(g, &m) : false;
 	if (!r)
 		cg_bridge(g, in);
 	if (m.load && (in->sem == IR_SEM_ACQUIRE || in->sem == IR_SEM_SC))

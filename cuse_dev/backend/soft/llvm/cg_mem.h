@@ -8,6 +8,7 @@
 struct mem {
 	const struct ir_inst *in;
 	int64_t offset; /* of the instruction */
+	int64_t from;	/* an offset that is known not to wrap, at most that one */
 	bool load, shared, local;
 	bool ordered;	  /* others may watch */
 	uint32_t n, size; /* elements, bytes of one */
@@ -18,7 +19,10 @@ struct mem {
 
 /** cg_mem_checked() - are all lanes that run inside? @off counts from the start of the memory. */
 LLVMValueRef cg_mem_checked(struct cg *g, const struct mem *m, LLVMValueRef off);
-/** cg_mem_begin() - the fast way begins, if @ok; the other one is the bridge. cg_mem_end() - they meet. */
+/**
+ * cg_mem_begin() - the fast way begins, if @ok (NULL: surely); else the slow copy goes on, or the bridge does it and both
+ * meet at cg_mem_end().
+ */
 LLVMBasicBlockRef cg_mem_begin(struct cg *g, const struct mem *m, LLVMValueRef ok);
 void cg_mem_end(struct cg *g, const struct mem *m, LLVMBasicBlockRef next);
 /** cg_mem_note() - what a trap needs to know. @address: of lane 0, or NULL. */

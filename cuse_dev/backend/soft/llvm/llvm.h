@@ -58,6 +58,9 @@ int llvm_load(const void *object, size_t bytes, const struct simt_code *like,
 	      const uint64_t base_va[IR_BASE_COUNT], struct simt_code **ret_code, char *err,
 	      size_t err_bytes);
 
+/** llvm_code_place() - where loaded code lies, for tools that name it. */
+void llvm_code_place(const struct simt_code *code, const void **ret_at, size_t *ret_bytes);
+
 /** llvm_code_fits() - may a launch with this block shape run the code? */
 bool llvm_code_fits(const struct simt_code *code, const uint32_t block[3]);
 

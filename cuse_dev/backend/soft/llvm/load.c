@@ -384,6 +384,14 @@ void llvm_code_destroy(struct simt_code *base)
 	free(code);
 }
 
+void llvm_code_place(const struct simt_code *code, const void **ret_at, size_t *ret_bytes)
+{
+	const struct llvm_code *c = (const struct llvm_code *)code;
+
+	*ret_at = c->image;
+	*ret_bytes = c->image_bytes;
+}
+
 bool llvm_code_fits(const struct simt_code *code, const uint32_t block[3])
 {
 	const struct llvm_code *c = (const struct llvm_code *)code;

@@ -52,7 +52,7 @@ struct buffer {
 
 struct run {
 	const char *file, *kernel, *print, *out[ARGS_MAX];
-	bool compiled;
+	bool compiled, perf_map;
 	uint32_t grid[3], block[3], cluster[3], shared, threads, show, cc;
 	unsigned long repeat;
 	/* device memory: handed out from the start of the window */
@@ -90,6 +90,8 @@ static int usage(FILE *to)
 	      "  --cc=NN                    compute capability that %%-registers show (90)\n"
 	      "  --print=STAGE,...          ptx, ir, llvm, opt, asm to stderr (default: "
 	      "$VGPU_PRINT)\n"
+	      "  --perf-map                 name the compiled kernel for perf(1): "
+	      "/tmp/perf-PID.map\n"
 	      "  --help                     this text\n"
 	      "\n"
 	      "Exit status: 0 it ran, 1 the kernel faulted, 2 usage, 3 the kernel was refused.\n",
@@ -395,6 +397,27 @@ static const struct ptx_func *find(const struct run *r, const struct ptx_module 
 	return NULL;
 }
 
+#ifdef VGPU_HAVE_LLVM
+/* As perf's "jit interface" has it: START SIZE name, in hexadecimal. The file is perf's to read later. */
+static void write_perf_map(const struct run *r, const struct simt_code *code)
+{
+	const void *at;
+	size_t bytes;
+	char path[64];
+	FILE *f;
+
+	llvm_code_place(code, &at, &bytes);
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
+	f = fopen(path, "wx");
+	if (!f) {
+		fprintf(stderr, "ptxrun: %s: %s\n", path, strerror(errno));
+		return;
+	}
+	fprintf(f, "%llx %zx %s\n", (unsigned long long)(uintptr_t)at, bytes, r->kernel);
+	fclose(f);
+}
+#endif
+
 /* Replaces the interpreter's code. */
 static int compile(const struct run *r, const struct ir_unit *u, struct simt_code **code)
 {
@@ -418,6 +441,8 @@ static int compile(const struct run *r, const struct ir_unit *u, struct simt_cod
 	}
 	simt_code_destroy(*code);
 	*code = better;
+	if (r->perf_map)
+		write_perf_map(r, better);
 	return RAN;
 #else
 	fprintf(stderr, "ptxrun: built without LLVM\n");
@@ -597,6 +622,9 @@ static bool set_option(struct run *r, int c, const char *text)
 		return set_small(text, 999, &r->cc) && r->cc >= 10;
 	case 'o':
 		return set_out(r, text);
+	case 'P':
+		r->perf_map = true;
+		return true;
 	default:
 		r->print = text;
 		return true;
@@ -617,6 +645,7 @@ int main(int argc, char **argv)
 		{ "out", required_argument, NULL, 'o' },
 		{ "cc", required_argument, NULL, 'C' },
 		{ "print", required_argument, NULL, 'p' },
+		{ "perf-map", no_argument, NULL, 'P' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};

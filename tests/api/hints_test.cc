@@ -4,6 +4,15 @@
 
 namespace {
 
+CUmemLocation location(CUmemLocationType type, int id)
+{
+	CUmemLocation l{};
+
+	l.type = type;
+	l.id = id;
+	return l;
+}
+
 class Hints : public Api {
 protected:
 	void SetUp() override
@@ -38,8 +47,8 @@ protected:
 	}
 
 	static constexpr uint64_t PAGE = 4096, BYTES = 64 * PAGE;
-	CUmemLocation device = { CU_MEM_LOCATION_TYPE_DEVICE, { 0 } };
-	CUmemLocation host = { CU_MEM_LOCATION_TYPE_HOST, { 0 } };
+	CUmemLocation device = location(CU_MEM_LOCATION_TYPE_DEVICE, 0);
+	CUmemLocation host = location(CU_MEM_LOCATION_TYPE_HOST, 0);
 	CUdeviceptr p = 0;
 	CUstream s = nullptr;
 };
@@ -178,7 +187,7 @@ TEST_F(Hints, Attachment)
 TEST_F(Hints, OnlyManagedMemory)
 {
 	CUdeviceptr d = alloc(BYTES);
-	CUmemLocation nowhere = { CU_MEM_LOCATION_TYPE_DEVICE, { 99 } };
+	CUmemLocation nowhere = location(CU_MEM_LOCATION_TYPE_DEVICE, 99);
 	int v;
 
 	CU_IS(cuMemAdvise(d, BYTES, CU_MEM_ADVISE_SET_READ_MOSTLY, device),

@@ -62,7 +62,7 @@ static const char *active(unsigned is)
 /* Cards of these chips can be cut into instances; here they are whole. */
 static bool has_mig(const struct smi_gpu *g)
 {
-	return g->info.cc_major >= 8 && g->info.cc_minor == 0;
+	return g->info.cc_major >= 8 && g->info.cc_major < 12 && g->info.cc_minor == 0;
 }
 
 #define GETTER(id, known, ...)                                                                     \

@@ -43,10 +43,10 @@ static const struct profile profiles[] = {
 
 /* Attribute numbers by name, so that this file can refer to the table's facts. */
 enum profile_attr {
-#define ATTR(nr, NAME, value)			   PROFILE_ATTR_##NAME = nr,
-#define ATTR_BY_CARD(nr, NAME, h100, a100, l4, t4) PROFILE_ATTR_##NAME = nr,
-#define ATTR_EXPR(nr, NAME, expression)		   PROFILE_ATTR_##NAME = nr,
-#define ATTR_NOT_BUILT(nr, NAME)		   PROFILE_ATTR_##NAME = nr,
+#define ATTR(nr, NAME, value)				    PROFILE_ATTR_##NAME = nr,
+#define ATTR_BY_CARD(nr, NAME, h100, a100, l4, t4, rtx5090) PROFILE_ATTR_##NAME = nr,
+#define ATTR_EXPR(nr, NAME, expression)			    PROFILE_ATTR_##NAME = nr,
+#define ATTR_NOT_BUILT(nr, NAME)			    PROFILE_ATTR_##NAME = nr,
 #include "cuse_dev/vdev/profile.def"
 };
 
@@ -101,8 +101,8 @@ void profile_attrs(const struct profile *p, const struct profile_override *o,
 	memset(ret_attrs, 0, sizeof(*ret_attrs));
 
 #define ATTR(nr, NAME, v) attr_set(ret_attrs, nr, v);
-#define ATTR_BY_CARD(nr, NAME, h100, a100, l4, t4)                                                 \
-	attr_set(ret_attrs, nr, ((const int32_t[]){ h100, a100, l4, t4 })[p->column]);
+#define ATTR_BY_CARD(nr, NAME, h100, a100, l4, t4, rtx5090)                                        \
+	attr_set(ret_attrs, nr, ((const int32_t[]){ h100, a100, l4, t4, rtx5090 })[p->column]);
 #define ATTR_EXPR(nr, NAME, expression) attr_set(ret_attrs, nr, (int32_t)(expression));
 #define ATTR_NOT_BUILT(nr, NAME)	attr_set(ret_attrs, nr, 0);
 #include "cuse_dev/vdev/profile.def"
@@ -144,11 +144,12 @@ void profile_board(const struct profile *p, struct vgpu_board_info *ret_board)
 	memset(b, 0, sizeof(*b));
 	b->pci_ids = p->pci_ids;
 	b->pci_subsystem = p->pci_subsystem;
-#define BOARD(field, h100, a100, l4, t4)                                                           \
-	b->field = (__typeof__(b->field))((const uint64_t[]){ h100, a100, l4, t4 })[p->column];
-#define BOARD_TEXT(field, h100, a100, l4, t4)                                                      \
+#define BOARD(field, h100, a100, l4, t4, rtx5090)                                                  \
+	b->field = (__typeof__(b->field))((const uint64_t[]){ h100, a100, l4, t4,                  \
+							      rtx5090 })[p->column];
+#define BOARD_TEXT(field, h100, a100, l4, t4, rtx5090)                                             \
 	snprintf(b->field, sizeof(b->field), "%s",                                                 \
-		 ((const char *const[]){ h100, a100, l4, t4 })[p->column]);
+		 ((const char *const[]){ h100, a100, l4, t4, rtx5090 })[p->column]);
 #define BOARD_ATTR(field, NAME, unit) b->field = (uint32_t)a.value[PROFILE_ATTR_##NAME] / (unit);
 #include "cuse_dev/vdev/board.def"
 }
@@ -182,7 +183,7 @@ void profile_sm_limits(const struct profile *p, struct profile_sm *ret_sm)
 					a.value[PROFILE_ATTR_WARP_SIZE]),
 		.max_blocks = (uint32_t)a.value[PROFILE_ATTR_MAX_BLOCKS_PER_MULTIPROCESSOR],
 		.regs = (uint32_t)a.value[PROFILE_ATTR_MAX_REGISTERS_PER_MULTIPROCESSOR],
-		.reg_unit = 256, /* these two are the same from cc 7.0 to 9.0 */
+		.reg_unit = 256, /* these two are the same from cc 7.0 to 12.0 */
 		.warp_unit = 4,
 		.shared_bytes =
 			(uint32_t)a.value[PROFILE_ATTR_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR],

@@ -311,7 +311,7 @@ nvmlReturn_t answer_nvmlDeviceSetPersistenceMode(nvmlDevice_t device, nvmlEnable
 
 static bool has_mig(nvmlDevice_t device)
 {
-	return device->info.cc_major >= 8 && device->info.cc_minor == 0;
+	return device->info.cc_major >= 8 && device->info.cc_major < 12 && !device->info.cc_minor;
 }
 
 nvmlReturn_t answer_nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *currentMode,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # build_features.sh NVCC DIR - the feature_*.cu beside this script as programs in DIR, each with PTX for compute
-# capabilities 7.5, 8.0 and 9.0; 77: something is missing. cuRAND's headers come from PyPI.
+# capabilities 7.5, 8.0, 9.0 and 12.0; 77: something is missing. cuRAND's headers come from PyPI.
 set -eu
 nvcc=$1
 dir=$2
@@ -29,8 +29,8 @@ fi
 cccl=$(dirname "$(dirname "$nvcc")")/include/cccl
 for file in "$here"/feature_*.cu; do
 	name=$(basename "$file" .cu)
-	[ "$dir/$name" -nt "$file" ] && [ "$dir/$name" -nt "$here/feature.h" ] && continue
+	[ "$dir/$name" -nt "$file" ] && [ "$dir/$name" -nt "$0" ] && [ "$dir/$name" -nt "$here/feature.h" ] && continue
 	"$nvcc" -std=c++17 -diag-suppress 20054 -I"$cccl" -I"$dir/curand" \
 		-gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80 \
-		-gencode arch=compute_90,code=compute_90 -o "$dir/$name" "$file"
+		-gencode arch=compute_90,code=compute_90 -gencode arch=compute_120,code=compute_120 -o "$dir/$name" "$file"
 done

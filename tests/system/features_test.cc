@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * features_test.cc - programs in CUDA C++ of what kernels are written with (feature_*.cu), each on a device of compute
- * capability 7.5, 8.0 and 9.0, for which nvcc makes different PTX of the same source.
+ * capability 7.5, 8.0, 9.0 and 12.0, for which nvcc makes different PTX of the same source.
  */
 #include <string.h>
 
@@ -77,7 +77,8 @@ TEST_P(Features, Thrust)
 	check("thrust", 7);
 }
 
-INSTANTIATE_TEST_SUITE_P(Profiles, Features, ::testing::Values("T4", "A100-80GB", "H100-80GB"),
+INSTANTIATE_TEST_SUITE_P(Profiles, Features,
+			 ::testing::Values("T4", "A100-80GB", "H100-80GB", "RTX-5090"),
 			 [](const ::testing::TestParamInfo<const char *> &i) {
 				 return std::string(i.param, strcspn(i.param, "-"));
 			 });

@@ -24,10 +24,11 @@ const struct profile *Find(const char *name)
 }
 
 /* The names in the table belong to the numbers in the table. */
-#define ATTR(nr, NAME, value)		   static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
-#define ATTR_BY_CARD(nr, NAME, a, b, c, d) static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
-#define ATTR_EXPR(nr, NAME, e)		   static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
-#define ATTR_NOT_BUILT(nr, NAME)	   static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
+#define ATTR(nr, NAME, value) static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
+#define ATTR_BY_CARD(nr, NAME, a, b, c, d, e)                                                      \
+	static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
+#define ATTR_EXPR(nr, NAME, e)	 static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
+#define ATTR_NOT_BUILT(nr, NAME) static_assert(CU_DEVICE_ATTRIBUTE_##NAME == nr, #NAME);
 #include "cuse_dev/vdev/profile.def"
 
 TEST(ProfileAttrs, EveryValueOfTheEnumIsAnswered)
@@ -72,6 +73,14 @@ TEST(ProfileAttrs, SpotValues)
 	profile_attrs(Find("T4"), nullptr, &a);
 	EXPECT_EQ(0, a.value[CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK]);
 	EXPECT_EQ(5, a.value[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]);
+	EXPECT_EQ(1, a.value[CU_DEVICE_ATTRIBUTE_ECC_ENABLED]);
+	profile_attrs(Find("rtx-5090"), nullptr, &a);
+	EXPECT_EQ(12, a.value[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR]);
+	EXPECT_EQ(0, a.value[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]);
+	EXPECT_EQ(170, a.value[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT]);
+	EXPECT_EQ(101376, a.value[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN]);
+	EXPECT_EQ(1, a.value[CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH]);
+	EXPECT_EQ(0, a.value[CU_DEVICE_ATTRIBUTE_ECC_ENABLED]);
 }
 
 TEST(ProfileAttrs, PciAddressFollowsTheIndex)
@@ -166,6 +175,9 @@ TEST(ProfileOccupancy, Limits)
 	EXPECT_EQ(0u, Occupancy("H100-80GB", 1024, 255, 0)); /* too many registers */
 	EXPECT_EQ(1u, Occupancy("L4", 1024, 32, 0));
 	EXPECT_EQ(1u, Occupancy("T4", 1024, 64, 0));
+	EXPECT_EQ(24u, Occupancy("RTX-5090", 32, 16, 0));
+	EXPECT_EQ(6u, Occupancy("RTX-5090", 256, 32, 0));
+	EXPECT_EQ(0u, Occupancy("RTX-5090", 256, 16, 101377));
 	EXPECT_EQ(1u, Occupancy("T4", 64, 32, 65536));
 	EXPECT_EQ(0u, Occupancy("T4", 0, 32, 0));
 	EXPECT_EQ(0u, Occupancy("T4", 1025, 32, 0));

@@ -12,6 +12,7 @@
 #include "libcuda/impl/graph.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/launch.h"
+#include "libcuda/impl/texture.h"
 #include "libcuda/link/link.h"
 
 #define STACK_PARAM_BYTES 4096 /* larger blocks are built on the heap */
@@ -214,6 +215,8 @@ static CUresult check_kernel(struct cu_func *f, const struct launch *l, uint32_t
 		r = find_cluster(&info, l, ret_cluster);
 	if (r == CUDA_SUCCESS && l->cooperative)
 		r = check_cooperative(f, l);
+	if (r == CUDA_SUCCESS)
+		r = texref_apply(f->module);
 	return r;
 }
 

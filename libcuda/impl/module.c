@@ -12,6 +12,7 @@
 #include "libcuda/core/stream.h"
 #include "libcuda/impl/impl.h"
 #include "libcuda/impl/module.h"
+#include "libcuda/impl/texture.h"
 #include "libcuda/link/link.h"
 
 #define FUNC_BUCKETS 256u /* of a module's functions by name */
@@ -180,6 +181,7 @@ void module_destroy(struct cu_module *m, bool in_worker)
 		library_forget(m->library, m);
 	drop_globals(m);
 	drop_funcs(m);
+	texref_fini(m, in_worker);
 	if (in_worker)
 		link_call(m->ctx->dev->link, VGPU_OP_MODULE_UNLOAD, &req, sizeof(req));
 	pthread_mutex_destroy(&m->lock);
@@ -400,21 +402,40 @@ free_global:
 	return cu_from_errno(r);
 }
 
+static CUresult ask_global(struct cu_module *m, const char *name, struct vgpu_global_get *ret_got)
+{
+	size_t n = strlen(name);
+	int r;
+
+	*ret_got = (struct vgpu_global_get){ .module = m->module, .index = VGPU_BY_NAME };
+	if (n >= sizeof(ret_got->name))
+		return CUDA_ERROR_NOT_FOUND;
+	memcpy(ret_got->name, name, n + 1);
+	r = link_call(m->ctx->dev->link, VGPU_OP_GLOBAL_GET, ret_got,
+		      offsetof(struct vgpu_global_get, name) + n + 1);
+	return cu_from_errno(r);
+}
+
+CUresult module_variable(struct cu_module *m, const char *name, uint32_t kind, uint64_t *ret_va)
+{
+	struct vgpu_global_get req;
+	CUresult r = ask_global(m, name, &req);
+
+	if (r == CUDA_SUCCESS && req.kind != kind)
+		r = CUDA_ERROR_NOT_FOUND;
+	if (r == CUDA_SUCCESS)
+		*ret_va = req.va;
+	return r;
+}
+
 CUresult module_global(struct cu_module *m, const char *name, bool managed, CUdeviceptr *ret_va,
 		       size_t *ret_size)
 {
-	struct vgpu_global_get req = { .module = m->module, .index = VGPU_BY_NAME };
-	size_t n = strlen(name);
-	CUresult res = CUDA_SUCCESS;
-	int r;
+	struct vgpu_global_get req;
+	CUresult res = ask_global(m, name, &req);
 
-	if (n >= sizeof(req.name))
-		return CUDA_ERROR_NOT_FOUND;
-	memcpy(req.name, name, n + 1);
-	r = link_call(m->ctx->dev->link, VGPU_OP_GLOBAL_GET, &req,
-		      offsetof(struct vgpu_global_get, name) + n + 1);
-	if (r < 0)
-		return cu_from_errno(r);
+	if (res != CUDA_SUCCESS)
+		return res;
 	if (managed && !req.managed)
 		return CUDA_ERROR_NOT_FOUND;
 	if (req.size) {

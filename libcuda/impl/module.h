@@ -22,6 +22,7 @@
 
 struct cu_library;
 struct cu_kernel;
+struct cu_texref;
 
 /** An address that was handed out and is listed in the link's map. */
 struct module_global {
@@ -43,6 +44,8 @@ struct cu_module {
 	pthread_mutex_t lock;	 /* guards the rest */
 	struct cu_func **bucket; /* by name */
 	struct module_global *globals;
+	struct cu_texref *refs;	   /* texture and surface references that were asked for */
+	_Atomic bool refs_changed; /* since texref_apply() */
 };
 
 /** Where parameters lie; made once, then constant. */
@@ -97,6 +100,8 @@ CUresult module_func_count(struct cu_module *m, uint32_t *ret_count);
 /** module_global() - variable by name; @managed: only such a one. Outputs may be NULL. */
 CUresult module_global(struct cu_module *m, const char *name, bool managed, CUdeviceptr *ret_va,
 		       size_t *ret_size);
+/** module_variable() - address of the variable of that name if it is of @kind (vgpu_global_get.kind). */
+CUresult module_variable(struct cu_module *m, const char *name, uint32_t kind, uint64_t *ret_va);
 /** cu_module_each_func() - answers how many there are. */
 uint64_t cu_module_each_func(CUmodule handle, void (*fn)(void *user, CUfunction f, uint64_t owner),
 			     void *user);

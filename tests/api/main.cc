@@ -18,7 +18,15 @@ class Daemon : public testing::Environment {
 public:
 	void SetUp() override
 	{
-		ASSERT_EQ(support_daemon_start(nullptr, &daemon_), 0);
+		support_daemon_options opt = {};
+#ifdef API_TWO_DEVICES
+		static const char *const two[] = { "--device=H100-80GB", "--device=RTX-5090",
+						   nullptr };
+
+		opt.args = two;
+		opt.devices = 2;
+#endif
+		ASSERT_EQ(support_daemon_start(&opt, &daemon_), 0);
 		setenv("VGPU_NODE_DIR", support_daemon_node_dir(daemon_), 1);
 	}
 

@@ -46,6 +46,7 @@ struct cg_check {
 	uint8_t space, way;
 	int64_t lo, hi, step;
 	const struct ir_inst *last; /* up to this instruction */
+	LLVMValueRef ok;	    /* NULL: it has held, or the slow copy runs */
 };
 
 #define CG_MAX_CHECKS 16u
@@ -130,6 +131,7 @@ struct cg {
 	uint32_t nchecks;
 	uint32_t at;		  /* number of the instruction in its block */
 	LLVMBasicBlockRef *aside; /* per instruction: where the slow copy begins; NULL: in it */
+	uint32_t nasides;
 
 	struct ir_func **bridged; /* one function for each bridged operation */
 	size_t bridged_cap;
@@ -204,7 +206,8 @@ LLVMValueRef cg_splat(struct cg *g, LLVMValueRef scalar);
 /** cg_call() - an intrinsic that is overloaded on the types of @over (n of them). */
 LLVMValueRef cg_intrinsic(struct cg *g, const char *name, LLVMTypeRef *over, uint32_t n,
 			  LLVMValueRef *args, uint32_t nargs);
-/** cg_aside() - the slow copy of the block from here on, see cg_func.c; NULL: there is none. */
+/** cg_may_aside(), cg_aside() - the slow copy of the block from here on, see cg_func.c. */
+bool cg_may_aside(const struct cg *g);
 LLVMBasicBlockRef cg_aside(struct cg *g);
 /** cg_likely() - the first way of a conditional branch. */
 void cg_likely(struct cg *g, LLVMValueRef br);

@@ -19,6 +19,7 @@
 
 typedef LLVMValueRef V;
 
+#define MOST_ASIDES 6u /* ways into a slow copy; each costs phis for all that is live */
 #define MOST_CHECKS 4u /* blocks looked at in line; more go through the dispatcher */
 
 static V load32(struct cg *g, V at)
@@ -405,19 +406,24 @@ static bool barrier(struct cg *g, const struct ir_inst *in, uint32_t next)
 
 /* ---- blocks --------------------------------------------------------------------------------- */
 
+bool cg_may_aside(const struct cg *g)
+{
+	return g->aside && (g->aside[g->at] || g->nasides < MOST_ASIDES);
+}
+
 LLVMBasicBlockRef cg_aside(struct cg *g)
 {
-	if (!g->aside)
-		return NULL;
-	if (!g->aside[g->at])
+	if (!g->aside[g->at]) {
 		g->aside[g->at] = new_block(g, "aside");
+		g->nasides++;
+	}
 	return g->aside[g->at];
 }
 
 /*
  * The instructions of a block: once with the fast forms of accesses, and from the first access on a second time,
  * all of them through the bridge. Who fails a check goes on there. So the fast copy is straight code, in which
- * what was checked stays so.
+ * what was checked stays so. After many checks, accesses take the slow way one by one.
  */
 static void instructions(struct cg *g, const struct cg_block *b, uint32_t count)
 {
@@ -429,6 +435,7 @@ static void instructions(struct cg *g, const struct cg_block *b, uint32_t count)
 		return;
 	}
 	g->aside = aside;
+	g->nasides = 0;
 	for (g->at = 0; g->at < count && !g->error; g->at++)
 		cg_inst(g, &b->insts[g->at], b->bare && g->at == 0);
 	g->aside = NULL;

@@ -137,7 +137,7 @@ static V shared_check(struct cg *g, struct mem *m, const struct cg_val *a, int64
 		    (m->offset - k->lo) % m->total == 0 && m->offset >= k->lo &&
 		    m->offset <= k->hi) {
 			m->from = k->lo;
-			return NULL;
+			return k->ok;
 		}
 	}
 	find_range(g, m, &lo, &hi, &c.last);
@@ -151,6 +151,7 @@ static V shared_check(struct cg *g, struct mem *m, const struct cg_val *a, int64
 	at.from = hi;
 	if (hi != lo)
 		ok = LLVMBuildAnd(g->b, ok, check(g, &at, a, step), "");
+	c.ok = cg_may_aside(g) ? NULL : ok;
 	g->checks[g->nchecks++] = c;
 	m->from = lo;
 	return ok;
@@ -394,7 +395,7 @@ LLVMBasicBlockRef cg_mem_begin(struct cg *g, const struct mem *m, V ok)
 
 	if (ok) {
 		fast = LLVMAppendBasicBlockInContext(g->lc, g->fn, "fast");
-		slow = plain_space(m) ? cg_aside(g) : NULL;
+		slow = plain_space(m) && cg_may_aside(g) ? cg_aside(g) : NULL;
 		if (!slow) {
 			slow = LLVMAppendBasicBlockInContext(g->lc, g->fn, "slow");
 			next = LLVMAppendBasicBlockInContext(g->lc, g->fn, "next");

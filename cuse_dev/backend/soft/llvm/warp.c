@@ -454,8 +454,8 @@ static int warp_start(struct simt_warp *base, const struct simt_code *simt)
 		w->code = code;
 		w->iw.code = (const struct interp_code *)code->bridge;
 	}
-	/* One that was stopped in the middle leaves lanes behind. */
-	if (w->stop == SIMT_FAULT)
+	/* One that was stopped in the middle leaves lanes behind, also while it waited or had given way. */
+	if (w->stop != SIMT_DONE)
 		memset(w->pending, 0, w->npending * sizeof(*w->pending));
 	fill(w);
 	w->ngroups = 0;

@@ -333,6 +333,16 @@ static int make_code(struct object *o, struct llvm_code *code)
 	return r;
 }
 
+static size_t slot_bytes(const struct interp_code *bridge)
+{
+	size_t most = 64;
+
+	for (uint32_t i = 0; bridge && i < bridge->nfuncs; i++)
+		if (bridge->funcs[i].reg_bytes > most)
+			most = bridge->funcs[i].reg_bytes;
+	return most;
+}
+
 int llvm_load(const void *object, size_t bytes, const struct simt_code *like,
 	      const uint64_t base_va[IR_BASE_COUNT], struct simt_code **ret_code, char *err,
 	      size_t err_bytes)
@@ -355,6 +365,7 @@ int llvm_load(const void *object, size_t bytes, const struct simt_code *like,
 		goto out;
 	code->base = *like;
 	code->base.tier = &llvm_tier;
+	code->slot_bytes = slot_bytes((const struct interp_code *)code->bridge);
 	code->base.whole = !(code->info.flags & LLVM_CODE_STOPS);
 	code->image = o.image;
 	code->image_bytes = o.image_bytes;

@@ -15,6 +15,7 @@ struct llvm_code {
 	struct llvm_info info;
 	uint64_t base_va[IR_BASE_COUNT];
 	struct simt_code *bridge; /* the bridged operations, one function each; or NULL */
+	size_t slot_bytes;	  /* that the largest of them wants */
 	uint8_t *image;
 	size_t image_bytes;
 };

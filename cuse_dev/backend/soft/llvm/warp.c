@@ -379,12 +379,8 @@ static void warp_destroy(struct simt_warp *base)
 /* Room for what the code wants; pending is all zero between warps. */
 static int make_room(struct llvm_warp *w, const struct llvm_code *code)
 {
-	const struct interp_code *bridge = (const struct interp_code *)code->bridge;
-	size_t slots = 64;
+	size_t slots = code->slot_bytes;
 
-	for (uint32_t i = 0; bridge && i < bridge->nfuncs; i++)
-		if (bridge->funcs[i].reg_bytes > slots)
-			slots = bridge->funcs[i].reg_bytes;
 	if (code->info.nblocks > w->npending) {
 		free(w->pending);
 		w->npending = 0;
@@ -445,15 +441,13 @@ static int warp_start(struct simt_warp *base, const struct simt_code *simt)
 {
 	const struct llvm_code *code = (const struct llvm_code *)simt;
 	struct llvm_warp *w = (struct llvm_warp *)base;
+	int r = make_room(w, code);
 
-	if (w->code != code) {
-		int r = make_room(w, code);
-
-		if (r < 0)
-			return r;
-		w->code = code;
-		w->iw.code = (const struct interp_code *)code->bridge;
-	}
+	if (r < 0)
+		return r;
+	/* Not only when it is another one: a new code may lie where an old one lay. */
+	w->code = code;
+	w->iw.code = (const struct interp_code *)code->bridge;
 	/* One that was stopped in the middle leaves lanes behind, also while it waited or had given way. */
 	if (w->stop != SIMT_DONE)
 		memset(w->pending, 0, w->npending * sizeof(*w->pending));

@@ -92,8 +92,10 @@ void from_ptx(const std::string &name, const std::string &text)
 			continue;
 		ptx_unit_create(m, m->funcs[i], &place, &u, &info, &err);
 		char *ir = u ? ir_print(u) : nullptr;
-		if (ir)
+		if (ir) {
 			seed("ir", name + "." + m->funcs[i]->name, ir);
+			seed("compile", name + "." + m->funcs[i]->name, ir);
+		}
 		free(ir);
 		ptx_unit_destroy(u);
 	}
@@ -223,6 +225,8 @@ int main(int argc, char **argv)
 	seed("image", "text", '\0' + small);
 	for (int packed = 0; packed < 3; packed++)
 		seed("image", "fatbin" + std::to_string(packed), '\0' + container(small, packed));
+	for (char kind = 0; kind < 4; kind++)
+		seed("object", "kind" + std::to_string(kind), std::string(1, kind));
 	rings();
 	operations();
 	steps();

@@ -129,7 +129,7 @@ static struct cg_block *close_block(struct split *s, uint32_t end)
 	s->n++;
 	if (!b)
 		return NULL;
-	b->insts = s->from->insts + s->start;
+	b->insts = s->from->insts ? s->from->insts + s->start : NULL;
 	b->count = end - s->start;
 	b->bare = s->bare;
 	b->sync = s->sync;

@@ -163,6 +163,22 @@ static bool frontiers(struct solve *s)
 	return any;
 }
 
+/* What is read although nothing writes it: some value, the same for all; here 0. */
+static bool take_unwritten(struct cg *g)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < g->f->nregs; i++) {
+		struct cg_reg *r = &g->regs[i];
+
+		if (r->s.kind != CG_NONE)
+			continue;
+		r->s.kind = CG_UNI;
+		any = true;
+	}
+	return any;
+}
+
 int cg_frontier(struct cg *g)
 {
 	struct solve s = { .g = g };
@@ -180,6 +196,8 @@ int cg_frontier(struct cg *g)
 			find_keep(g);
 			changed = true;
 		}
+		if (!changed)
+			changed = take_unwritten(g);
 	} while (changed);
 	cg_raw_solve(g);
 	memset(s.all, 0, (size_t)g->block_words * 8);

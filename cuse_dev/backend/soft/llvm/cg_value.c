@@ -293,6 +293,19 @@ static void write_var(struct cg *g, const struct ir_operand *o, const struct cg_
 	LLVMBuildStore(g->b, new, r->v);
 }
 
+/*
+ * Shapes are worked out before code is made. Where the two disagree the unit is not one that a front
+ * end makes, and stays with the interpreter.
+ */
+static bool holds(const struct cg_reg *r, const struct cg_val *v)
+{
+	if (r->s.kind == CG_AFF)
+		return v->s.kind == CG_UNI || v->s.kind == CG_AFF;
+	if (r->s.kind != CG_WIDE)
+		return true;
+	return v->s.kind == CG_WIDE && v->s.vector == r->s.vector;
+}
+
 /* Only a uniform guard can stand here; it was made a branch by cg_inst(). */
 void cg_write(struct cg *g, const struct ir_operand *o, const struct cg_val *v)
 {
@@ -302,6 +315,10 @@ void cg_write(struct cg *g, const struct ir_operand *o, const struct cg_val *v)
 	if (o->kind != IR_OPND_REG)
 		return;
 	r = &g->regs[o->reg];
+	if (!holds(r, &w)) {
+		cg_fail(g, -EINVAL, "register %u: the value has another shape", o->reg);
+		return;
+	}
 	switch (r->s.kind) {
 	case CG_UNI:
 		LLVMBuildStore(g->b, w.s.kind == CG_UNI ? w.u : cg_first_lane(g, cg_vector(g, &w)),

@@ -358,7 +358,8 @@ int llvm_load(const void *object, size_t bytes, const struct simt_code *like,
 	o.data = malloc(bytes + 8);
 	if (!code || !o.data)
 		goto out;
-	memcpy((void *)(uintptr_t)o.data, object, bytes);
+	if (bytes)
+		memcpy((void *)(uintptr_t)o.data, object, bytes);
 	memcpy(code->base_va, base_va, sizeof(code->base_va));
 	r = make_code(&o, code);
 	if (r < 0)

@@ -498,7 +498,25 @@ static bool read_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
 	return ok;
 }
 
-static unsigned scan_children(pid_t parent, pid_t *pids, unsigned max, unsigned *ret_zombies)
+/* By its command line: the name of a compiler that starts is for a moment that of a worker. */
+static bool is_called(pid_t pid, const char *name)
+{
+	char path[64], line[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fread(line, 1, sizeof(line) - 1, f))
+		line[0] = 0;
+	fclose(f);
+	return !strncmp(line, name, strlen(name));
+}
+
+/* @name: NULL any */
+static unsigned scan_children(pid_t parent, const char *name, pid_t *pids, unsigned max,
+			      unsigned *ret_zombies)
 {
 	unsigned live = 0, zombies = 0;
 	struct dirent *e;
@@ -515,6 +533,8 @@ static unsigned scan_children(pid_t parent, pid_t *pids, unsigned max, unsigned 
 			zombies++;
 			continue;
 		}
+		if (name && !is_called(pid, name))
+			continue;
 		if (live < max)
 			pids[live] = pid;
 		live++;
@@ -535,7 +555,7 @@ int support_daemon_measure(const struct support_daemon *d, struct support_daemon
 		return -ESRCH;
 	memset(ret_usage, 0, sizeof(*ret_usage));
 	ret_usage->fds = count_fds(d->pid);
-	ret_usage->children = scan_children(d->pid, NULL, 0, &ret_usage->zombies);
+	ret_usage->children = scan_children(d->pid, NULL, NULL, 0, &ret_usage->zombies);
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)d->pid);
 	f = fopen(path, "re");
 	if (!f)
@@ -549,7 +569,7 @@ int support_daemon_measure(const struct support_daemon *d, struct support_daemon
 
 unsigned support_daemon_workers(const struct support_daemon *d, pid_t *pids, unsigned max)
 {
-	return d->pid ? scan_children(d->pid, pids, max, NULL) : 0;
+	return d->pid ? scan_children(d->pid, "vgpu-worker", pids, max, NULL) : 0;
 }
 
 int support_daemon_settle(const struct support_daemon *d, unsigned timeout_ms)
@@ -557,7 +577,7 @@ int support_daemon_settle(const struct support_daemon *d, unsigned timeout_ms)
 	int64_t end = now_ms() + timeout_ms;
 	unsigned zombies;
 
-	while (scan_children(d->pid, NULL, 0, &zombies) || zombies) {
+	while (scan_children(d->pid, NULL, NULL, 0, &zombies) || zombies) {
 		if (now_ms() > end)
 			return -ETIMEDOUT;
 		sleep_ms(5);

@@ -67,7 +67,7 @@ char *support_daemon_log(const struct support_daemon *d);
 /** What the daemon holds right now; for tests that look for growth. */
 struct support_daemon_usage {
 	unsigned fds;
-	unsigned children; /* its live child processes (workers) */
+	unsigned children; /* its live child processes: workers and their compilers */
 	unsigned zombies;  /* dead ones it has not waited for */
 	unsigned long rss_kib;
 };

@@ -27,7 +27,7 @@ for t in "${tiers[@]}"; do
 	is 0 $'1: 0 1 2 3 ...\n2: 1 3.5 6 8.5 ...' --tier=$t --block=48 --grid=2 --show=4 --out=2:"$raw" "$file" axpy \
 		buf:f32:96=iota buf:f32:96=1 2.5 96
 	[[ $(od -An -tf4 -j $((95 * 4)) "$raw" | tr -d ' ') == 238.5 ]] || { echo "$t: the file has other bytes"; bad=1; }
-	is 1 "axpy: error 700 in block (0, 0, 0), thread (0, 0, 0), line 25: *" --tier=$t "$file" axpy 0 0 1 32
+	is 1 "*axpy: error 700 in block (0, 0, 0), thread (0, 0, 0), line 25: *" --tier=$t "$file" axpy 0 0 1 32
 done
 is 0 "*fastest of 3: * ms*" --repeat=3 "$file" axpy buf:f32:32 buf:f32:32 0 32
 is 0 "*.visible .entry axpy*1: 0 0*" --print=ptx "$file" axpy buf:u32:2 buf:f32:2 0 2

@@ -4,6 +4,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -18,10 +19,21 @@ public:
 
 	std::string kernel()
 	{
+		std::string all;
+
+		uint32_t most = chance(25) ? 1 + pick(2) : 0;
+
+		while ((uint32_t)functions < most) {
+			function();
+			all += text;
+			functions++;
+		}
 		head();
 		block(0, 12 + pick(30));
+		together = false;
+		block(0, pick(12));
 		tail();
-		return text;
+		return start() + all + text;
 	}
 
 private:
@@ -29,6 +41,9 @@ private:
 	std::string text;
 	int labels = 0;
 	int loops = 0;
+	int functions = 0;    // that exist so far
+	bool inside = false;  // of a function
+	bool together = true; // all threads of a block still come by: none has left
 
 	uint32_t pick(uint32_t n) { return (uint32_t)(rng() % n); }
 	bool chance(uint32_t percent) { return pick(100) < percent; }
@@ -310,6 +325,48 @@ private:
 		}
 	}
 
+	// Pairs of halves, whatever stands in a register.
+	void packed()
+	{
+		static const char *const two[] = {
+			"add.f16x2",  "sub.rn.f16x2",	"mul.f16x2",	 "min.f16x2",
+			"max.f16x2",  "max.NaN.f16x2",	"add.sat.f16x2", "mul.ftz.f16x2",
+			"min.bf16x2", "max.NaN.bf16x2",
+		};
+		static const char *const one_of[] = { "neg.f16x2", "abs.f16x2", "abs.bf16x2",
+						      "ex2.approx.f16x2", "tanh.approx.f16x2" };
+		static const char *const three[] = { "fma.rn.f16x2", "fma.rn.sat.f16x2",
+						     "fma.rn.relu.f16x2", "fma.rn.bf16x2" };
+
+		switch (pick(7)) {
+		case 0:
+			put("%s%s %s, %s;", guard().c_str(), one(one_of), r().c_str(), r().c_str());
+			break;
+		case 1:
+			put("%s%s %s, %s, %s, %s;", guard().c_str(), one(three), r().c_str(),
+			    r().c_str(), r().c_str(), r().c_str());
+			break;
+		case 2: {
+			uint32_t a = pick(P), b = (a + 1 + pick(P - 1)) % P;
+
+			put("setp.%s.f16x2 %%p%u|%%p%u, %s, %s;", chance(50) ? "lt" : "neu", a, b,
+			    r().c_str(), r().c_str());
+			break;
+		}
+		case 3:
+			put("set.%s.f16x2.f16x2 %s, %s, %s;", chance(50) ? "ge" : "nan",
+			    r().c_str(), r().c_str(), r().c_str());
+			break;
+		case 4:
+			put("cvt.rn.%s.f32 %s, %s, %s;", chance(50) ? "f16x2" : "bf16x2",
+			    r().c_str(), f().c_str(), sf().c_str());
+			break;
+		default:
+			put("%s%s %s, %s, %s;", guard().c_str(), one(two), r().c_str(), r().c_str(),
+			    r().c_str());
+		}
+	}
+
 	// ---- memory --------------------------------------------------------------------------
 
 	// An index below 8 in %i, as an address in %a.
@@ -350,6 +407,51 @@ private:
 			put("%sred.global.%s [%%sums+%u], %s;", guard().c_str(), ops[op], 4 * op,
 			    r().c_str());
 		}
+		}
+	}
+
+	// On words that belong to the thread alone, so that what comes back is known: two at the end
+	// of its results, and the one in shared memory.
+	void atomic()
+	{
+		static const char *const two[] = { "add.u32", "min.s32", "max.u32", "exch.b32",
+						   "and.b32", "or.b32",	 "xor.b32", "inc.u32",
+						   "dec.u32", "add.f32", "min.u32", "max.s32" };
+		static const char *const wide[] = { "add.u64", "exch.b64", "min.s64",
+						    "max.u64", "and.b64",  "xor.b64" };
+		static const char *const sem[] = { "", ".relaxed.gpu", ".acquire.cta",
+						   ".release.sys", ".acq_rel.gpu" };
+		std::string to = chance(50) ? ".shared" : ".global",
+			    at = to == ".shared" ? "[%mine]"
+				 : chance(50)	 ? "[%out+120]"
+						 : "[%out+124]";
+		const char *s = one(sem), *op = one(two);
+		std::string g = guard();
+
+		switch (pick(6)) {
+		case 0:
+			put("%satom%s%s.cas.b32 %s, %s, %s, %s;", g.c_str(), s, to.c_str(),
+			    r().c_str(), at.c_str(), s32().c_str(), s32().c_str());
+			break;
+		case 1:
+			put("%satom%s.global.%s %s, [%%out+120], %s;", g.c_str(), s, one(wide),
+			    d().c_str(), s64().c_str());
+			break;
+		case 2:
+			put("%satom%s.global.cas.b64 %s, [%%out+120], %s, %s;", g.c_str(), s,
+			    d().c_str(), d().c_str(), d().c_str());
+			break;
+		case 3:
+			put("%satom%s%s.add.noftz.f16x2 %s, %s, %s;", g.c_str(), s, to.c_str(),
+			    r().c_str(), at.c_str(), r().c_str());
+			break;
+		default:
+			if (strstr(op, "f32"))
+				put("%satom%s%s.%s %s, %s, %s;", g.c_str(), s, to.c_str(), op,
+				    f().c_str(), at.c_str(), sf().c_str());
+			else
+				put("%satom%s%s.%s %s, %s, %s;", g.c_str(), s, to.c_str(), op,
+				    r().c_str(), at.c_str(), s32().c_str());
 		}
 	}
 
@@ -454,6 +556,41 @@ private:
 		text += "END" + std::to_string(l) + ":\n";
 	}
 
+	// Some threads leave, with a word to show where.
+	void leave()
+	{
+		std::string who = p();
+
+		put("@%s st.global.u32 [%%out+116], %s;", who.c_str(), r().c_str());
+		put("@%s %s;", who.c_str(), chance(50) ? "exit" : "ret");
+	}
+
+	// By name, or by address with the others of its kind.
+	void call()
+	{
+		uint32_t which = pick((uint32_t)functions);
+		std::string a = r(), b = sf(), to = r();
+		int l = labels++;
+
+		put("{.param .b32 x; .param .b32 y; .param .b32 z;");
+		put("st.param.b32 [x], %s;", a.c_str());
+		put("st.param.f32 [y], %s;", b.c_str());
+		if (chance(70)) {
+			put("call (z), fn%u, (x, y);", which);
+		} else {
+			put("PROTO%d: .callprototype (.param .b32 _) _ (.param .b32 _, .param .b32 "
+			    "_);",
+			    l);
+			put("mov.u64 %%a, fn0;");
+			if (functions > 1) {
+				put("mov.u64 %%b, fn1;");
+				put("selp.b64 %%a, %%a, %%b, %s;", p().c_str());
+			}
+			put("call (z), %%a, (x, y), PROTO%d;", l);
+		}
+		put("ld.param.b32 %s, [z];}", to.c_str());
+	}
+
 	void block(int depth, uint32_t n)
 	{
 		for (uint32_t i = 0; i < n; i++) {
@@ -465,10 +602,18 @@ private:
 				loop(depth);
 			else if (depth < 2 && k < 14)
 				table(depth);
-			else if (depth == 0 && k < 20)
+			else if (depth == 0 && together && k < 20)
 				exchange();
-			else if (depth == 0 && k < 28)
+			else if (depth == 0 && together && k < 28)
 				lanes();
+			else if (!together && !inside && k < 18)
+				leave();
+			else if (functions && k < 31)
+				call();
+			else if (!inside && k < 35)
+				atomic();
+			else if (k < 39)
+				packed();
 			else if (k < 50)
 				int32();
 			else if (k < 58)
@@ -485,6 +630,8 @@ private:
 				select();
 			else if (k < 94)
 				local();
+			else if (inside)
+				select();
 			else
 				global();
 		}
@@ -492,11 +639,10 @@ private:
 
 	// ---- around it -----------------------------------------------------------------------
 
-	void head()
+	static const char *start() { return ".version 8.0\n.target sm_90\n.address_size 64\n"; }
+
+	void registers()
 	{
-		text = ".version 8.0\n.target sm_80\n.address_size 64\n"
-		       ".visible .entry k(.param .u64 p_in, .param .u64 p_out, .param .u64 "
-		       "p_sums)\n{\n";
 		put(".reg .b32 %%r<%d>, %%c<13>, %%n<13>, %%i, %%j, %%tx, %%nt, %%gid, %%warp, "
 		    "%%mine;",
 		    R);
@@ -504,13 +650,63 @@ private:
 		put(".reg .f32 %%f<%d>;", F);
 		put(".reg .f64 %%e<%d>;", E);
 		put(".reg .pred %%p<%d>, %%q, %%full;", P);
-		put(".shared .align 4 .b8 sh[%d];", RANDOM_THREADS * 4);
 		put(".local .align 4 .b8 loc[32];");
+	}
+
+	// fnN(integer, float): registers of its own, all of them made of the two.
+	void function()
+	{
+		text = ".func (.param .b32 z) fn" + std::to_string(functions) +
+		       "(.param .b32 x, .param .b32 y)\n{\n";
+		inside = true;
+		loops = 0;
+		registers();
+		put("ld.param.b32 %%r0, [x];");
+		put("ld.param.f32 %%f0, [y];");
+		for (int i = 1; i < R; i++)
+			put("mad.lo.s32 %%r%d, %%r%d, %u, %%r0;", i, i - 1, pick(9));
+		values(1);
+		block(1, 4 + pick(10));
+		put("mov.b32 %%i, %s;", f().c_str());
+		put("xor.b32 %%i, %%i, %s;", r().c_str());
+		put("st.param.b32 [z], %%i;");
+		put("ret;");
+		text += "}\n";
+		inside = false;
+		loops = 0;
+	}
+
+	// Everything else from the integers.
+	void values(int first_float)
+	{
+		for (int i = 0; i < D; i++)
+			put("mov.b64 %%d%d, {%%r%d, %%r%d};", i, i, i + 3);
+		for (int i = first_float; i < F; i++)
+			put(i % 2 ? "mov.b32 %%f%d, %%r%d;" : "cvt.rn.f32.s32 %%f%d, %%r%d;", i, i);
+		for (int i = 0; i < E; i++)
+			put("cvt.rn.f64.s32 %%e%d, %%r%d;", i, i);
+		for (int i = 0; i < P; i++)
+			put("setp.lt.s32 %%p%d, %%r%d, %%r%d;", i, i, i + 1);
+		put("mov.u64 %%a, loc;");
+		for (int i = 0; i < 8; i++)
+			put("st.local.u32 [%%a+%d], %%r%d;", 4 * i, i);
+	}
+
+	void head()
+	{
+		text = ".visible .entry k(.param .u64 p_in, .param .u64 p_out, .param .u64 "
+		       "p_sums)\n{\n";
+		registers();
+		put(".shared .align 4 .b8 sh[%d];", RANDOM_THREADS * 4);
 		put("ld.param.u64 %%in0, [p_in];");
 		put("ld.param.u64 %%out, [p_out];");
 		put("ld.param.u64 %%sums, [p_sums];");
-		put("mov.u32 %%tx, %%tid.x;");
-		put("mov.u32 %%nt, %%ntid.x;");
+		put("mov.u32 %%i, %%ntid.x;");
+		put("mov.u32 %%j, %%tid.x;");
+		put("mov.u32 %%tx, %%tid.y;");
+		put("mad.lo.u32 %%tx, %%tx, %%i, %%j;");
+		put("mov.u32 %%nt, %%ntid.y;");
+		put("mul.lo.u32 %%nt, %%nt, %%i;");
 		put("mov.u32 %%i, %%ctaid.x;");
 		put("mad.lo.u32 %%gid, %%i, %%nt, %%tx;");
 		put("mad.wide.u32 %%in, %%gid, %d, %%in0;", RANDOM_IN * 4);
@@ -522,20 +718,12 @@ private:
 		put("setp.eq.u32 %%full, %%warp, -1;");
 		for (int i = 0; i < R; i++)
 			put("ld.global.u32 %%r%d, [%%in+%d];", i, 4 * (i % RANDOM_IN));
-		for (int i = 0; i < D; i++)
-			put("mov.b64 %%d%d, {%%r%d, %%r%d};", i, i, i + 3);
-		for (int i = 0; i < F; i++)
-			put(i % 2 ? "mov.b32 %%f%d, %%r%d;" : "cvt.rn.f32.s32 %%f%d, %%r%d;", i, i);
-		for (int i = 0; i < E; i++)
-			put("cvt.rn.f64.s32 %%e%d, %%r%d;", i, i);
-		for (int i = 0; i < P; i++)
-			put("setp.lt.s32 %%p%d, %%r%d, %%r%d;", i, i, i + 1);
-		put("mov.u64 %%a, loc;");
-		for (int i = 0; i < 8; i++)
-			put("st.local.u32 [%%a+%d], %%r%d;", 4 * i, i);
+		values(0);
+		put("st.shared.u32 [%%mine], %%r4;");
 		// Registers that depend on the thread's place alone: other shapes for a compiler.
 		put("mov.u32 %%r1, %%gid;");
-		put("mov.u32 %%r2, %%tx;");
+		put("mov.u32 %%r2, %%tid.x;");
+		put("mov.u32 %%r5, %%tid.y;");
 		put("mov.u32 %%r3, %%ctaid.x;");
 	}
 

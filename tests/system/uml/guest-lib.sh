@@ -56,9 +56,20 @@ has_mode()
 	same "$(stat -c %a $node)" "$1"
 }
 
+# By their command lines: a compiler that starts has a worker's name for a moment.
+workers()
+{
+	pgrep -f '^vgpu-worker'
+}
+
+one_worker()
+{
+	[ "$(workers | wc -l)" = 1 ]
+}
+
 no_workers()
 {
-	! pgrep -x vgpu-worker
+	! workers
 }
 
 finish()

@@ -74,7 +74,8 @@ fi
 $DIR/client hold >$DIR/hold 2>&1 &
 hold=$!
 check "a client holds memory" wait_for 20 grep -q holding $DIR/hold
-worker=$(pgrep -x vgpu-worker)
+check "it has one worker" wait_for 10 one_worker # those of the programs before it end
+worker=$(workers)
 check "its worker is user vgpu" same "$(stat -c %U "/proc/$worker")" vgpu
 check "  and may gain nothing" grep -q "NoNewPrivs:	1" "/proc/$worker/status"
 check "  behind a filter" grep -q "Seccomp:	2" "/proc/$worker/status"

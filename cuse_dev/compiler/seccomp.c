@@ -95,6 +95,9 @@ int compiler_seccomp(void)
 		r = allow_if(f, SCMP_SYS(clone), 0, THREAD_FLAGS, THREAD_FLAGS);
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	/* A call of another table (x32, 32 bits): the default would end the one thread only. */
+	if (r == 0)
+		r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (r == 0)
 		r = seccomp_load(f);
 	seccomp_release(f);

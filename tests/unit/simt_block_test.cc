@@ -2,9 +2,35 @@
 // Blocks and grids: barriers with counts, exits, waiting warps, grid sync, special registers.
 #include "simt_fixture.h"
 
+#include <dirent.h>
+
+#include <chrono>
+#include <cstdio>
+#include <map>
 #include <thread>
 
 class Block : public Simt {};
+
+// CPU time of every thread of this process, in ns, by its number.
+static std::map<std::string, unsigned long long> cpu_times()
+{
+	std::map<std::string, unsigned long long> times;
+	DIR *dir = opendir("/proc/self/task");
+
+	for (struct dirent *d; dir && (d = readdir(dir));) {
+		std::string path = std::string("/proc/self/task/") + d->d_name + "/schedstat";
+		FILE *f = fopen(path.c_str(), "r");
+		unsigned long long ns;
+
+		if (f && fscanf(f, "%llu", &ns) == 1)
+			times[d->d_name] = ns;
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return times;
+}
 
 // bar.red over odd block sizes, all threads see the same.
 TEST_F(Block, BarRed)
@@ -310,4 +336,36 @@ block
 	t.join();
 	EXPECT_EQ(64000u, words()[0]);
 	EXPECT_EQ(64000u, words()[16]);
+}
+
+// The blocks of one launch run on all threads of the device.
+TEST_F(Block, BlocksRunOnAllThreads)
+{
+	load(R"(
+unit params=8 depth=1
+func "k" regs u64 u32 u32
+block
+	ld u64 u64 space=param %0 = 0
+	red u32 sub=add space=global %0, 1
+	exit
+)");
+	auto before = cpu_times();
+	auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+	uint32_t want = 0, busy = 0;
+
+	if (before.empty())
+		GTEST_SKIP() << "no /proc/self/task/*/schedstat";
+	dev.threads = 3;
+	grid(20000);
+	block(128);
+	words()[0] = 0;
+	while (busy != 2 && std::chrono::steady_clock::now() < until) {
+		ASSERT_EQ(0u, run(kWindow)) << fault.what;
+		want += 20000 * 128;
+		ASSERT_EQ(want, words()[0]);
+		busy = 0;
+		for (const auto &[thread, ns] : cpu_times())
+			busy += !before.count(thread) && ns > 1000000;
+	}
+	EXPECT_EQ(2u, busy) << "helpers with more than 1 ms of CPU time";
 }

@@ -324,7 +324,7 @@ uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
 		.workspace = { .size = sizeof(g.workspace) },
 	};
 	struct job j = { .grid = &g, .resident = residency(d, l) };
-	uint32_t helpers = helpers_for(d, &g);
+	uint32_t helpers;
 	uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
 	struct ranges *ranges;
 	struct simt_exec *x;
@@ -339,6 +339,7 @@ uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
 			*ret_fault = g.fault;
 		return g.fault.error;
 	}
+	helpers = helpers_for(d, &g);
 	pthread_mutex_lock(&d->lock);
 	x = exec_get(d);
 	ranges = d->ranges;

@@ -539,10 +539,13 @@ static uint32_t run(struct backend_func *f, const struct backend_launch *l,
 	uint64_t start;
 	uint32_t r;
 
+	if (v && !better) {
+		tier_will_run(v, simt_work(f->code, l));
+		better = __atomic_load_n(tier_slot(v), __ATOMIC_ACQUIRE);
+	}
 	if (better || !v)
 		return simt_launch_better(d, better ? better : f->code, NULL, kids, f->ptx->name, l,
 					  ret_fault);
-	tier_will_run(v, simt_work(f->code, l));
 	start = now_ns();
 	r = simt_launch_better(d, f->code, tier_slot(v), kids, f->ptx->name, l, ret_fault);
 	tier_has_run(v, now_ns() - start);

@@ -3,9 +3,11 @@
  * tier.c - states of a variant, and the thread that moves them on.
  *
  *	COLD ─hot─▶ QUEUED ─thread─▶ cache? ─┬─ hit ────────────────▶ READY
- *	                                     └─ ASKED ─ DONE message ─┼─▶ READY
- *	                                                              └─▶ FAILED (stays interpreted)
+ *	  │                                  └─ ASKED ─ DONE message ─┼─▶ READY
+ *	  └─first launch─▶ cache? ─ hit ─▶ READY                      └─▶ FAILED (stays interpreted)
  *
+ * The first launch of a shape looks into the cache itself: that costs less than the interpreted blocks
+ * that would run meanwhile. The thread looks again, because another process may have compiled it since.
  * A variant that belongs to a kernel being destroyed leaves all lists under the lock; an answer
  * whose id nobody waits for is dropped.
  */
@@ -36,6 +38,7 @@ struct tier_variant {
 	const struct simt_code *code; /* atomic */
 	uint64_t heat_ns;	      /* atomic */
 	uint32_t state;		      /* written under the lock, read without for a hint */
+	bool looked;		      /* atomic: the cache was asked by a launch */
 	bool begun;		      /* ASKED, and the compiler works on it */
 	uint32_t id;		      /* of its job */
 	struct tier_variant *queue;   /* next in tier->queued or tier->asked */
@@ -55,7 +58,8 @@ struct tier {
 	int sock; /* -1: the compiler is gone for good */
 	int wake;
 	int cache_fd;
-	struct store *cache; /* of the thread */
+	pthread_mutex_t cache_lock;
+	struct store *cache; /* under cache_lock */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all below, and states */
 	pthread_cond_t moved; /* working has changed */
@@ -102,9 +106,14 @@ static struct simt_code *find_in_cache(struct tier *t, const struct tier_variant
 	struct store_key key;
 	void *object;
 	size_t bytes;
+	int r;
 
-	if (!t->cache || job_key(v->func->text, v->func->bytes, v->block, &key) < 0 ||
-	    store_find(t->cache, &key, &object, &bytes) < 0)
+	if (!t->cache || job_key(v->func->text, v->func->bytes, v->block, &key) < 0)
+		return NULL;
+	pthread_mutex_lock(&t->cache_lock);
+	r = store_find(t->cache, &key, &object, &bytes);
+	pthread_mutex_unlock(&t->cache_lock);
+	if (r < 0)
 		return NULL;
 	code = load(v, object, bytes);
 	free(object);
@@ -305,6 +314,7 @@ int tier_create(int sock, int cache, struct tier **ret_tier)
 	t->sock = sock;
 	t->cache_fd = cache;
 	t->queued_last = &t->queued;
+	pthread_mutex_init(&t->cache_lock, NULL);
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->moved, NULL);
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -326,6 +336,7 @@ close_wake:
 free_tier:
 	pthread_cond_destroy(&t->moved);
 	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->cache_lock);
 	free(t);
 	return r;
 }
@@ -345,6 +356,7 @@ void tier_destroy(struct tier *t)
 	close(t->wake);
 	pthread_cond_destroy(&t->moved);
 	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->cache_lock);
 	free(t);
 }
 
@@ -480,8 +492,28 @@ static void want(struct tier_variant *v)
 		poke(t);
 }
 
+static void look(struct tier_variant *v)
+{
+	struct tier *t = v->func->tier;
+	struct simt_code *code = find_in_cache(t, v);
+	bool taken = false;
+
+	if (!code)
+		return;
+	pthread_mutex_lock(&t->lock);
+	if (v->state == COLD) {
+		settle(t, v, code);
+		taken = true;
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (!taken)
+		simt_code_destroy(code);
+}
+
 void tier_will_run(struct tier_variant *v, uint64_t work)
 {
+	if (!__atomic_exchange_n(&v->looked, true, __ATOMIC_RELAXED))
+		look(v);
 	if (work >= HOT_WORK && __atomic_load_n(&v->state, __ATOMIC_RELAXED) == COLD)
 		want(v);
 }

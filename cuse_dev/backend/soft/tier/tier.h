@@ -3,8 +3,8 @@
  * tier.h - which code a launch runs: interpreted at first, compiled when the kernel is hot.
  *
  * Here: how hot a kernel is, per block shape; asking cache and compiler; publishing what comes back.
- * A launch never waits for any of it: each block of a grid takes the best code there is when it
- * starts. Not here: how to compile (llvm/), the compiler's process (session/compiler.h).
+ * A launch never waits for a compiler: each block of a grid takes the best code there is when it
+ * starts. Only the first launch of a shape looks into the cache before its first block. Not here: how to compile (llvm/), the compiler's process (session/compiler.h).
  *
  *	tier ─┬─ tier_func (a kernel) ── tier_variant (a block shape) ── code, when there is some
  *	      └─ thread: cache look-ups, messages to and from the compiler
@@ -40,7 +40,8 @@ struct tier_variant *tier_variant(struct tier_func *f, const uint32_t block[3]);
 /** tier_slot() - where its code appears, NULL until then; read with an acquire load. */
 const struct simt_code *const *tier_slot(const struct tier_variant *v);
 /**
- * tier_will_run() - a launch of about @work warp instructions begins: hot enough at once?
+ * tier_will_run() - a launch of about @work warp instructions begins: in the cache? hot enough at once? The
+ * slot may be filled when it returns.
  * tier_has_run() - it took @ns, of which all or a part was interpreted.
  */
 void tier_will_run(struct tier_variant *v, uint64_t work);

@@ -20,6 +20,8 @@ enum block_stop { BLOCK_DONE, BLOCK_YIELD, BLOCK_WAIT, BLOCK_STOP };
 
 #define SHARED_ALIGN 1024u /* of dynamic shared memory; more than any program asks for */
 #define SHARED_PAD   64u
+#define TAKE_MAX     4u /* clusters that a thread takes at once; blocks may wait for earlier ones */
+#define TAKE_PART    16u /* and at most one in so many of its share of what is left */
 
 struct simt_exec *simt_exec_create(void)
 {
@@ -153,9 +155,20 @@ static void put_cluster(struct simt_exec *x, struct simt_block *leader)
 void simt_cluster_ctaid(const struct simt_grid *g, uint64_t n, uint32_t rank, uint32_t ret_ctaid[3])
 {
 	const uint32_t *c = g->cluster, *dim = g->launch->grid;
-	uint64_t at[3] = { n % (dim[0] / c[0]), n / (dim[0] / c[0]) % (dim[1] / c[1]),
-			   n / (dim[0] / c[0]) / (dim[1] / c[1]) };
+	uint64_t at[3] = { n, 0, 0 };
 
+	/* Most grids are a row of blocks; a division costs more than the rest of a start. */
+	if (n >= dim[0] / c[0]) {
+		at[0] = n % (dim[0] / c[0]);
+		n /= dim[0] / c[0];
+		at[1] = n % (dim[1] / c[1]);
+		at[2] = n / (dim[1] / c[1]);
+	}
+	if (g->cluster_blocks == 1) {
+		for (int i = 0; i < 3; i++)
+			ret_ctaid[i] = (uint32_t)at[i];
+		return;
+	}
 	ret_ctaid[0] = (uint32_t)at[0] * c[0] + rank % c[0];
 	ret_ctaid[1] = (uint32_t)at[1] * c[1] + rank / c[0] % c[1];
 	ret_ctaid[2] = (uint32_t)at[2] * c[2] + rank / c[0] / c[1];
@@ -388,11 +401,29 @@ static __attribute__((noinline)) void refuse_cluster(struct simt_grid *g, bool c
 		out_of_memory(g, &none);
 }
 
+/*
+ * The number of the next cluster. Threads take several at a time while many are left, because the counter is
+ * in a line of memory that all of them write.
+ */
+static uint64_t take_cluster(struct simt_exec *x, struct simt_grid *g)
+{
+	uint64_t n = __atomic_load_n(&g->next_cluster, __ATOMIC_RELAXED), take;
+
+	if (x->taken == x->taken_end) {
+		take = n < g->clusters ? (g->clusters - n) / ((uint64_t)g->dev->threads * TAKE_PART)
+				       : 0;
+		take = take > TAKE_MAX ? TAKE_MAX : take < 1 ? 1 : take;
+		x->taken = __atomic_fetch_add(&g->next_cluster, take, __ATOMIC_RELAXED);
+		x->taken_end = x->taken + take;
+	}
+	return x->taken++;
+}
+
 /* The next cluster of the grid, appended at @tail. */
 static bool start_cluster(struct simt_exec *x, struct simt_grid *g, struct simt_block **tail)
 {
 	const volatile uint32_t *cancel = g->launch->cancel;
-	uint64_t n = __atomic_fetch_add(&g->next_cluster, 1, __ATOMIC_RELAXED);
+	uint64_t n = take_cluster(x, g);
 	struct simt_block *b;
 
 	if (n >= g->clusters)
@@ -440,6 +471,7 @@ void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
 {
 	bool more = true, stop = false, ended = true;
 
+	x->taken = x->taken_end = 0;
 	while (!stop && !__atomic_load_n(&g->stop, __ATOMIC_RELAXED)) {
 		struct simt_block **p = &x->live;
 

@@ -18,7 +18,8 @@ struct simt_exec {
 	struct simt_block *free_blocks;
 	struct simt_block *live; /* blocks that have started, in order */
 	uint32_t nlive;
-	struct simt_exec *next; /* free list of the device */
+	uint64_t taken, taken_end; /* clusters of the grid that are this one's to start */
+	struct simt_exec *next;	   /* free list of the device */
 };
 
 struct simt_exec *simt_exec_create(void);

@@ -60,6 +60,12 @@ static void on_exit_of_compiler(struct loop_source *src, uint32_t events)
 		compiler_free(k);
 		return;
 	}
+	/* Its worker has ended, of which we have not heard yet: nobody is left to start another for. */
+	if (si.si_code == CLD_EXITED && si.si_status == 0) {
+		close(k->sock.fd);
+		k->sock.fd = -1;
+		return;
+	}
 	k->deaths++;
 	log_warn("compiler %d of process %u ended (%s %d); %s", (int)si.si_pid, k->tgid,
 		 si.si_code == CLD_EXITED ? "code" : "signal", si.si_status,

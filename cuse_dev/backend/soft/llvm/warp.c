@@ -39,12 +39,32 @@ __attribute__((noreturn)) static void leave_for_good(struct llvm_warp *w)
 	__builtin_trap();
 }
 
+/* What differs between the blocks of a grid. */
+static void place(struct llvm_warp *w)
+{
+	const struct simt_block *b = w->iw.base.block;
+	struct llvm_ctx *c = &w->c;
+
+	c->ctaid_x = b->ctaid[0];
+	c->ctaid_y = b->ctaid[1];
+	c->ctaid_z = b->ctaid[2];
+	c->sync_ok = 0;
+	c->polls = 0;
+	c->line = 0;
+}
+
 static void start(void)
 {
 	struct llvm_warp *w = running;
 
 	if (w->code->base.whole) {
-		w->code->entry(&w->c, 0, w->iw.base.block->nwarps);
+		struct simt_block *b = w->iw.base.block;
+
+		w->code->entry(&w->c, 0, b->nwarps);
+		while (simt_next_block(b)) {
+			place(w);
+			w->code->entry(&w->c, 0, b->nwarps);
+		}
 	} else {
 		w->code->entry(&w->c, w->iw.base.index, w->iw.base.index + 1);
 		simt_barrier_exit(&w->iw.base, w->iw.base.lanes & ~w->iw.base.exited);
@@ -422,9 +442,6 @@ static void fill(struct llvm_warp *w)
 	c->slots = w->slots + INTERP_BRIDGE_HEAD;
 	c->shared_bytes = g->shared_bytes;
 	c->local_bytes = g->local_bytes;
-	c->ctaid_x = b->ctaid[0];
-	c->ctaid_y = b->ctaid[1];
-	c->ctaid_z = b->ctaid[2];
 	c->nctaid_x = dim[0];
 	c->nctaid_y = dim[1];
 	c->nctaid_z = dim[2];
@@ -432,9 +449,7 @@ static void fill(struct llvm_warp *w)
 	c->ntid_y = n[1];
 	c->ntid_z = n[2];
 	c->threads = n[0] * n[1] * n[2];
-	c->sync_ok = 0;
-	c->polls = 0;
-	c->line = 0;
+	place(w);
 }
 
 static int warp_start(struct simt_warp *base, const struct simt_code *simt)

@@ -157,12 +157,11 @@ void simt_cluster_ctaid(const struct simt_grid *g, uint64_t n, uint32_t rank, ui
 	const uint32_t *c = g->cluster, *dim = g->launch->grid;
 	uint64_t at[3] = { n, 0, 0 };
 
-	/* Most grids are a row of blocks; a division costs more than the rest of a start. */
-	if (n >= dim[0] / c[0]) {
+	/* Divisions are slow, and most grids are one row without clusters. */
+	if (g->cluster_blocks > 1 || n >= dim[0]) {
 		at[0] = n % (dim[0] / c[0]);
-		n /= dim[0] / c[0];
-		at[1] = n % (dim[1] / c[1]);
-		at[2] = n / (dim[1] / c[1]);
+		at[1] = n / (dim[0] / c[0]) % (dim[1] / c[1]);
+		at[2] = n / (dim[0] / c[0]) / (dim[1] / c[1]);
 	}
 	if (g->cluster_blocks == 1) {
 		for (int i = 0; i < 3; i++)
@@ -187,10 +186,45 @@ bool simt_cluster_cancel(struct simt_grid *g, uint32_t ret_ctaid[3])
 	return true;
 }
 
+/*
+ * The number of the next cluster. Threads take several at a time while many are left, because the counter is
+ * in a line of memory that all of them write.
+ */
+static uint64_t take_cluster(struct simt_exec *x, struct simt_grid *g)
+{
+	uint64_t n = __atomic_load_n(&g->next_cluster, __ATOMIC_RELAXED), take;
+
+	if (x->taken == x->taken_end) {
+		take = n < g->clusters ? (g->clusters - n) / ((uint64_t)g->dev->threads * TAKE_PART)
+				       : 0;
+		take = take > TAKE_MAX ? TAKE_MAX : take < 1 ? 1 : take;
+		x->taken = __atomic_fetch_add(&g->next_cluster, take, __ATOMIC_RELAXED);
+		x->taken_end = x->taken + take;
+	}
+	return x->taken++;
+}
+
+/* The best code there is for a block that starts now. */
+static const struct simt_code *best_code(const struct simt_grid *g)
+{
+	const struct simt_code *code =
+		g->better ? __atomic_load_n(g->better, __ATOMIC_ACQUIRE) : NULL;
+
+	return code ? code : g->code;
+}
+
+static void place_block(struct simt_block *b, uint64_t cluster)
+{
+	const uint32_t *dim = b->grid->launch->grid;
+
+	simt_cluster_ctaid(b->grid, cluster, b->rank, b->ctaid);
+	b->linear = b->ctaid[0] + dim[0] * (b->ctaid[1] + (uint64_t)dim[1] * b->ctaid[2]);
+}
+
 static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, uint64_t cluster,
 				    uint32_t rank)
 {
-	const uint32_t *n = g->launch->block, *dim = g->launch->grid;
+	const uint32_t *n = g->launch->block;
 	struct simt_block *b = x->free_blocks;
 	uint32_t threads = n[0] * n[1] * n[2];
 
@@ -214,13 +248,11 @@ static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, ui
 		memset(b->shared, 0, cap);
 	}
 	b->grid = g;
-	b->code = g->better ? __atomic_load_n(g->better, __ATOMIC_ACQUIRE) : NULL;
-	if (!b->code)
-		b->code = g->code;
-	simt_cluster_ctaid(g, cluster, rank, b->ctaid);
-	b->linear = b->ctaid[0] + dim[0] * (b->ctaid[1] + (uint64_t)dim[1] * b->ctaid[2]);
+	b->exec = x;
+	b->code = best_code(g);
 	b->leader = b;
 	b->rank = rank;
+	place_block(b, cluster);
 	b->nwarps = (threads + SIMT_LANES - 1) / SIMT_LANES;
 	b->live = threads;
 	b->done = 0;
@@ -230,6 +262,29 @@ static struct simt_block *get_block(struct simt_exec *x, struct simt_grid *g, ui
 	memset(b->state, WARP_NEW, b->nwarps);
 	b->next = NULL;
 	return b;
+}
+
+bool simt_next_block(struct simt_block *b)
+{
+	struct simt_grid *g = b->grid;
+	struct simt_exec *x = b->exec;
+	const volatile uint32_t *cancel = g->launch->cancel;
+	uint64_t n;
+
+	if (g->cluster_blocks > 1 || x->nlive > 1 || best_code(g) != b->code ||
+	    __atomic_load_n(&g->stop, __ATOMIC_RELAXED) ||
+	    (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED)))
+		return false;
+	n = take_cluster(x, g);
+	if (n >= g->clusters)
+		return false;
+	if (n == b->linear + 1 && b->ctaid[0] + 1 < g->launch->grid[0]) {
+		b->ctaid[0]++;
+		b->linear++;
+	} else {
+		place_block(b, n);
+	}
+	return true;
 }
 
 /* All blocks of cluster @n; the leader. */
@@ -399,24 +454,6 @@ static __attribute__((noinline)) void refuse_cluster(struct simt_grid *g, bool c
 		simt_fault(&w, 719, -1, 0, 0, "cancelled");
 	else
 		out_of_memory(g, &none);
-}
-
-/*
- * The number of the next cluster. Threads take several at a time while many are left, because the counter is
- * in a line of memory that all of them write.
- */
-static uint64_t take_cluster(struct simt_exec *x, struct simt_grid *g)
-{
-	uint64_t n = __atomic_load_n(&g->next_cluster, __ATOMIC_RELAXED), take;
-
-	if (x->taken == x->taken_end) {
-		take = n < g->clusters ? (g->clusters - n) / ((uint64_t)g->dev->threads * TAKE_PART)
-				       : 0;
-		take = take > TAKE_MAX ? TAKE_MAX : take < 1 ? 1 : take;
-		x->taken = __atomic_fetch_add(&g->next_cluster, take, __ATOMIC_RELAXED);
-		x->taken_end = x->taken + take;
-	}
-	return x->taken++;
 }
 
 /* The next cluster of the grid, appended at @tail. */

@@ -100,6 +100,7 @@ struct simt_barrier {
 
 struct simt_block {
 	struct simt_grid *grid;
+	struct simt_exec *exec; /* that runs it */
 	const struct simt_code *code; /* the best there was when the block started */
 	uint32_t ctaid[3];
 	uint64_t linear;
@@ -170,6 +171,11 @@ static inline struct simt_block *simt_cluster_peer(const struct simt_block *b, u
  * run; false: all have been taken. @ret_ctaid: its first block.
  */
 bool simt_cluster_cancel(struct simt_grid *g, uint32_t ret_ctaid[3]);
+/**
+ * simt_next_block() - @b has ended and nothing of it waits: make it the next block of the grid, if this is
+ * the thread's only one and the code stays. Only ctaid and linear change. False: leave it.
+ */
+bool simt_next_block(struct simt_block *b);
 /** simt_cluster_ctaid() - index of block @rank of cluster number @n. */
 void simt_cluster_ctaid(const struct simt_grid *g, uint64_t n, uint32_t rank,
 			uint32_t ret_ctaid[3]);

@@ -6,6 +6,7 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -202,6 +203,35 @@ static bool judge_library(struct doctor *d, const char *path)
 	return true;
 }
 
+/* The directory that the package's file names: its first line that is no comment. */
+static bool conf_dir(char ret_dir[PATH_MAX])
+{
+	FILE *f = fopen(CONF, "re");
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && fgets(ret_dir, PATH_MAX, f)) {
+		ret_dir[strcspn(ret_dir, "\n")] = '\0';
+		found = *ret_dir == '/';
+	}
+	fclose(f);
+	return found;
+}
+
+/* Why ldconfig did not put it there. */
+static const char *mend_cache(void)
+{
+	char dir[PATH_MAX], path[PATH_MAX];
+
+	if (access(CONF, F_OK) < 0)
+		return CONF " is missing; install the package again";
+	if (!conf_dir(dir) || !in_dir(dir, DOCTOR_LIBRARY, path))
+		return CONF " names no directory with " DOCTOR_LIBRARY
+			    "; install the package again";
+	return "run ldconfig as root; /etc/ld.so.conf has to include ld.so.conf.d/*.conf";
+}
+
 bool doctor_library(struct doctor *d)
 {
 	char path[PATH_MAX];
@@ -214,9 +244,7 @@ bool doctor_library(struct doctor *d)
 			   "needs none");
 	r = in_cache(DOCTOR_LIBRARY, path);
 	if (r == -ENOENT) {
-		doctor_say(d, DOCTOR_FAIL, "library",
-			   access(CONF, F_OK) < 0 ? CONF " is missing; install the package again"
-						  : "run ldconfig as root",
+		doctor_say(d, DOCTOR_FAIL, "library", mend_cache(),
 			   "the loader's cache has no " DOCTOR_LIBRARY);
 		return false;
 	}

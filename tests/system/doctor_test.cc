@@ -283,10 +283,20 @@ TEST_F(Doctor, NoMemoryIsLeft)
 
 /* ---- the loader ----------------------------------------------------------------------------- */
 
-/* Another cache over the world's, until the test is over. */
+/* Another cache over the world's, and another ld.so.conf.d, until the test is over. */
 class DoctorLoader : public Doctor {
 protected:
-	bool mounted = false;
+	bool mounted = false, conf_mounted = false;
+
+	/* As a machine has it on which the package is not installed, or, with @text, is. */
+	void conf(const std::string &text)
+	{
+		ASSERT_EQ(mount("vgpu-conf", "/etc/ld.so.conf.d", "tmpfs", MS_NOSUID, "mode=0755"),
+			  0);
+		conf_mounted = true;
+		if (!text.empty())
+			std::ofstream("/etc/ld.so.conf.d/000-vgpu.conf") << text;
+	}
 
 	void cache(const std::string &dirs)
 	{
@@ -300,15 +310,33 @@ protected:
 	{
 		if (mounted)
 			umount2("/etc/ld.so.cache", MNT_DETACH);
+		if (conf_mounted)
+			umount2("/etc/ld.so.conf.d", MNT_DETACH);
 		Doctor::TearDown();
 	}
 };
 
+static const char not_cached[] = "the loader's cache has no libcuda.so.1";
+
 TEST_F(DoctorLoader, TheLibraryIsNotInTheCache)
 {
 	cache("/nonexistent\n");
-	EXPECT_TRUE(has(broken({}, "library", "the loader's cache has no libcuda.so.1"),
-			"000-vgpu.conf is missing"));
+	conf("");
+	EXPECT_TRUE(has(broken({}, "library", not_cached), "000-vgpu.conf is missing"));
+}
+
+TEST_F(DoctorLoader, TheLibraryIsNotInTheCacheYet)
+{
+	cache("/nonexistent\n");
+	conf("# a comment\n/run/world/lib\n");
+	EXPECT_TRUE(has(broken({}, "library", not_cached), "run ldconfig as root"));
+}
+
+TEST_F(DoctorLoader, TheLibraryIsNotWhereThePackagePutIt)
+{
+	cache("/nonexistent\n");
+	conf("/nonexistent\n");
+	EXPECT_TRUE(has(broken({}, "library", not_cached), "no directory with libcuda.so.1"));
 }
 
 TEST_F(DoctorLoader, AnotherLibraryComesFirst)

@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: MIT
-# guest-lib.sh - checks for the scripts that run inside user-mode-linux. Sourced; wants $DIR, a directory
-# that may be written to.
+# guest-lib.sh - checks for the scripts that run inside user-mode-linux. Sourced.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+TEST=/opt/vgpu-test
+DIR=/run/vgpu-test # may be written to
 failures=0
 node=/dev/nvidia-vgpu0
 
+# The result is all that the host gets to see, and its directory all of the host that the guest does.
+begin()
+{
+	mkdir -p $DIR
+	mount -t hostfs -o "$(sed -n 's/.*EXCHANGE=\([^ ]*\).*/\1/p' /proc/cmdline)" exchange /mnt
+	exec >/mnt/result 2>&1
+}
+
 check()
 {
-	# What the guest remembers of the host's files stays open in the process that is its kernel.
-	echo 2 >/proc/sys/vm/drop_caches 2>/dev/null || :
 	what=$1
 	shift
-	if "$@" >"$DIR/out" 2>&1; then
+	if "$@" >$DIR/out 2>&1; then
 		echo "ok    $what"
 	else
 		echo "FAIL  $what (code $?): $*"
-		sed 's/^/      /' "$DIR/out"
+		sed 's/^/      /' $DIR/out
 		failures=$((failures + 1))
 	fi
 }
@@ -23,7 +30,7 @@ check()
 # "key=value" of the last check's output
 value()
 {
-	sed -n "s/^$1=//p" "$DIR/out" | head -n 1
+	sed -n "s/^$1=//p" $DIR/out | head -n 1
 }
 
 same()
@@ -56,10 +63,9 @@ has_mode()
 	same "$(stat -c %a $node)" "$1"
 }
 
-# By their command lines: a compiler that starts has a worker's name for a moment.
 workers()
 {
-	pgrep -f '^vgpu-worker'
+	grep -las '^vgpu-worker' /proc/[0-9]*/cmdline | cut -d / -f 3 | grep .
 }
 
 one_worker()

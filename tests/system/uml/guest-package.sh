@@ -1,13 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # guest-package.sh - runs under systemd in user-mode-linux: installs the package, looks at the service
-# that its scripts started, purges it. Results go to a file on the host.
-. "$(dirname "$0")/settings"
-host=/mnt$DIR
-DIR=/run/vgpu-test
-mkdir -p $DIR
-. "$host/guest-lib.sh"
-exec >"$host/result" 2>&1
+# that its scripts started, purges it.
+. /opt/vgpu-test/guest-lib.sh
+begin
 
 main_pid()
 {
@@ -25,20 +21,18 @@ no_warnings()
 	return 0
 }
 
-# All that was written since the overlay was made. (Not a walk over /: each directory that is looked
-# at would stay open in the process that is this kernel.)
+# All there is, but for what others write in the meantime.
 files()
 {
-	(cd "$host/overlay/upper" && find . \( -path ./var/lib/dpkg -o -path ./var/log -o -path ./var/cache \
-		-o -path './etc/*-' -o -path ./var/lib/systemd -o -path ./tmp -o -path ./etc/ld.so.cache \
-		-o -path './etc/*passwd' -o -path './etc/*group' -o -path './etc/*shadow' -o -path './etc/sub?id' \) \
-		-prune -o ! -type d -print | sort)
+	find / -xdev \( -path /var/lib/dpkg -o -path /var/log -o -path /var/cache -o -path '/etc/*-' \
+		-o -path /var/lib/systemd -o -path /tmp -o -path /var/tmp -o -path /etc/ld.so.cache \
+		-o -path '/etc/*passwd' -o -path '/etc/*group' -o -path '/etc/*shadow' -o -path '/etc/sub?id' \) \
+		-prune -o ! -type d -print | sort
 }
 
 echo "guest: $(uname -r), systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')"
-dpkg --purge vgpu-cuse >/dev/null 2>&1
 files >$DIR/before
-check "dpkg -i" timeout 100 dpkg -i "$host"/package/*.deb
+check "dpkg -i" timeout 100 dpkg -i $TEST/package/*.deb
 check "the service is active" systemctl is-active vgpu-cuse
 check "the service is enabled" systemctl is-enabled vgpu-cuse
 if ! [ -c $node ]; then
@@ -63,15 +57,13 @@ check "  to whoever asks" wait_for 10 bash -c \
 	'exec 3<>/dev/tcp/127.0.0.1/9400 && printf "GET /metrics HTTP/1.0\r\n\r\n" >&3 && grep "^vgpu_up 1" <&3'
 check "and our libnvidia-ml" sh -c \
 	"ldconfig -p | sed -n 's/.*libnvidia-ml.so.1 .*=> //p' | head -n 1 | grep /vgpu-cuse/libnvidia-ml.so.1"
-install -m 0755 "$host/bin/client" $DIR/client
-check "discovery as another user, empty environment" as_nobody $DIR/client probe
+check "discovery as another user, empty environment" as_nobody $TEST/bin/client probe
 check "  name" same "$(value name)" "NVIDIA H100 80GB HBM3"
-check "computes as another user" as_nobody $DIR/client cycle
-if [ -x "$host/bin/demo" ]; then
-	install -m 0755 "$host/bin/demo" $DIR/demo
-	check "the demo, built by nvcc" as_nobody $DIR/demo
+check "computes as another user" as_nobody $TEST/bin/client cycle
+if [ -x $TEST/bin/demo ]; then
+	check "the demo, built by nvcc" as_nobody $TEST/bin/demo
 fi
-$DIR/client hold >$DIR/hold 2>&1 &
+$TEST/bin/client hold >$DIR/hold 2>&1 &
 hold=$!
 check "a client holds memory" wait_for 20 grep -q holding $DIR/hold
 check "it has one worker" wait_for 10 one_worker # those of the programs before it end
@@ -87,12 +79,12 @@ journalctl --quiet --no-pager -o cat -u vgpu-cuse | sed 's/^/      /'
 pid=$(main_pid)
 kill -KILL "$pid"
 check "a SIGKILLed daemon is started again" wait_for 10 came_back "$pid"
-check "  and computes" as_nobody $DIR/client cycle
+check "  and computes" as_nobody $TEST/bin/client cycle
 check "metrics still served" systemctl is-active vgpu-metrics
-check "dpkg -i over it" dpkg -i "$host"/package/*.deb
+check "dpkg -i over it" dpkg -i $TEST/package/*.deb
 check "  still active" systemctl is-active vgpu-cuse
 check "  and the metrics" systemctl is-active vgpu-metrics
-check "  and computes" as_nobody $DIR/client cycle
+check "  and computes" as_nobody $TEST/bin/client cycle
 check "remove" dpkg --remove vgpu-cuse
 check "  node gone" wait_for 5 test ! -e $node
 check "  libcuda gone" sh -c "! ldconfig -p | grep -q libcuda.so.1"

@@ -8,7 +8,9 @@
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -66,6 +68,12 @@ int jail_init(struct jail *j, const char *user)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+void jail_program(struct jail *j, const char *path, const char *name)
+{
+	j->program = path;
+	snprintf(j->at, sizeof(j->at), "/%s", name);
 }
 
 pid_t jail_clone(const struct jail *j, int *ret_pidfd)
@@ -138,6 +146,7 @@ static int enter_root(const struct jail *j)
 		{ "/lib64", "/tmp/lib64", false },
 		{ "/etc/ld.so.cache", "/tmp/etc/ld.so.cache", true },
 	};
+	char at[4 + sizeof(j->at)] = "/tmp";
 	size_t i;
 	int fd, r;
 
@@ -156,7 +165,7 @@ static int enter_root(const struct jail *j)
 		if (r < 0)
 			return r;
 	}
-	r = show("/proc/self/fd/" SCRATCH, "/tmp" JAIL_PROGRAM, true);
+	r = show("/proc/self/fd/" SCRATCH, strcat(at, j->at), true);
 	if (r < 0)
 		return r;
 	/* Only with its own process ids would /proc show nobody else; some containers refuse it. */

@@ -31,10 +31,9 @@ enum jail_wall {
 		JAIL_COUNT
 };
 
-#define JAIL_PROGRAM "/vgpu-worker" /* where the worker's binary lies in its private root */
-
 struct jail {
-	const char *program; /* the worker's binary on the host */
+	const char *program; /* the binary on the host; see jail_program() */
+	char at[32];	     /* and in its private root, "/vgpu-worker": so it is called in lists */
 	bool change_user;    /* the daemon is root */
 	uid_t uid;
 	gid_t gid;
@@ -44,6 +43,9 @@ struct jail {
 
 /** jail_init() - @user: "" for the user vgpu or, without it, nobody. */
 int jail_init(struct jail *j, const char *user);
+
+/** jail_program() - @path is shown in the private root, as @name. @path stays the caller's. */
+void jail_program(struct jail *j, const char *path, const char *name);
 
 /** jail_probe() - tries all walls in a child; keeps what works in @j, returns the missing ones. */
 uint32_t jail_probe(struct jail *j);

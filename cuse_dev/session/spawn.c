@@ -86,7 +86,7 @@ static void child(const struct spawn *sp, const struct spawn_ends *ends, char *c
 		_exit(EXIT_JAIL);
 	}
 	if (sp->jail.private_root)
-		execve(JAIL_PROGRAM, argv, envp);
+		execve(sp->jail.at, argv, envp);
 	else
 		syscall(SYS_execveat, sp->program_fd, "", argv, envp, AT_EMPTY_PATH);
 	complain("vgpu-cuse: error: the worker's binary cannot be executed\n");
@@ -206,7 +206,7 @@ int spawn_init(struct spawn *sp, const char *program, const char *user)
 			sp->program);
 	if (r < 0)
 		return r;
-	sp->jail.program = sp->program;
+	jail_program(&sp->jail, sp->program, sp->name);
 	sp->accept = jail_probe(&sp->jail);
 	if (sp->jail.private_root && !runs(sp)) {
 		sp->jail.private_root = false;
@@ -234,7 +234,7 @@ int spawn_init_like(struct spawn *sp, const struct spawn *model, const char *nam
 		r = -errno;
 		spawn_fini(sp);
 	}
-	sp->jail.program = sp->program;
+	jail_program(&sp->jail, sp->program, sp->name);
 	return r;
 }
 

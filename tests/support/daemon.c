@@ -476,42 +476,31 @@ static unsigned count_fds(pid_t pid)
 	return n;
 }
 
-/* State and parent of a process; false when it is gone. */
-static bool read_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
+struct who {
+	char name[16], state;
+	pid_t parent;
+};
+
+/* false when it is gone */
+static bool read_stat(pid_t pid, struct who *ret_who)
 {
-	char path[64], line[512], *p;
+	char path[64], line[512], *from, *to;
 	bool ok = false;
 	FILE *f;
-	int parent;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	f = fopen(path, "re");
 	if (!f)
 		return false;
 	/* The name may hold blanks and brackets: the last ')' ends it. */
-	if (fgets(line, sizeof(line), f) && (p = strrchr(line, ')')) &&
-	    sscanf(p + 1, " %c %d", ret_state, &parent) == 2) {
-		*ret_parent = parent;
-		ok = true;
+	if (fgets(line, sizeof(line), f) && (from = strchr(line, '(')) &&
+	    (to = strrchr(from, ')'))) {
+		*to = '\0';
+		snprintf(ret_who->name, sizeof(ret_who->name), "%s", from + 1);
+		ok = sscanf(to + 1, " %c %d", &ret_who->state, &ret_who->parent) == 2;
 	}
 	fclose(f);
 	return ok;
-}
-
-/* By its command line: the name of a compiler that starts is for a moment that of a worker. */
-static bool is_called(pid_t pid, const char *name)
-{
-	char path[64], line[64] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (!fread(line, 1, sizeof(line) - 1, f))
-		line[0] = 0;
-	fclose(f);
-	return !strncmp(line, name, strlen(name));
 }
 
 /* @name: NULL any */
@@ -520,20 +509,20 @@ static unsigned scan_children(pid_t parent, const char *name, pid_t *pids, unsig
 {
 	unsigned live = 0, zombies = 0;
 	struct dirent *e;
-	pid_t pid, of;
-	char state;
+	struct who who;
+	pid_t pid;
 	DIR *dir;
 
 	dir = opendir("/proc");
 	while (dir && (e = readdir(dir))) {
 		pid = atoi(e->d_name);
-		if (pid <= 0 || !read_stat(pid, &state, &of) || of != parent)
+		if (pid <= 0 || !read_stat(pid, &who) || who.parent != parent)
 			continue;
-		if (state == 'Z') {
+		if (who.state == 'Z') {
 			zombies++;
 			continue;
 		}
-		if (name && !is_called(pid, name))
+		if (name && strcmp(who.name, name))
 			continue;
 		if (live < max)
 			pids[live] = pid;

@@ -24,7 +24,7 @@ protected:
 		log_init("test", LOG_L_ERROR);
 		ASSERT_EQ(jail_init(&jail, ""), 0);
 		ASSERT_GT(readlink("/proc/self/exe", program, sizeof(program) - 1), 0);
-		jail.program = program;
+		jail_program(&jail, program, "test-program");
 		missing = jail_probe(&jail);
 	}
 	/* inside() - runs @f in the jail; its exit code, or -1 when it was ended by a signal. */
@@ -99,7 +99,7 @@ TEST_F(Jail, TheFileSystemHasLibrariesOnly)
 {
 	NEED(MOUNT_NS);
 	EXPECT_EQ(inside([] { return access("/usr", F_OK) ? 1 : 0; }), 0);
-	EXPECT_EQ(inside([] { return access(JAIL_PROGRAM, R_OK) ? 1 : 0; }), 0);
+	EXPECT_EQ(inside([this] { return access(jail.at, R_OK) ? 1 : 0; }), 0);
 	for (const char *path :
 	     { "/home", "/root", "/etc/passwd", "/dev/null", "/sys", "/var", "/run" })
 		EXPECT_EQ(inside([path] { return access(path, F_OK) ? 0 : 1; }), 0) << path;

@@ -65,7 +65,7 @@ has_mode()
 
 workers()
 {
-	grep -las '^vgpu-worker' /proc/[0-9]*/cmdline | cut -d / -f 3 | grep .
+	grep -lsx vgpu-worker /proc/[0-9]*/comm | cut -d / -f 3 | grep .
 }
 
 one_worker()

@@ -112,17 +112,15 @@ static int compute(const struct driver *cu, CUdevice dev, uint32_t *host)
 	return 0;
 }
 
-static int trial_cuda(void)
+/* The whole of it; @host has room for COUNT. */
+static int use_gpu(uint32_t *host)
 {
 	struct timespec a, b;
 	struct driver driver, *cu = &driver;
-	uint32_t *host = malloc(COUNT * sizeof(*host));
 	char name[256];
 	CUdevice dev;
 	int r;
 
-	if (!host)
-		return fail(-4, strerror(ENOMEM));
 	r = load(cu);
 	if (r)
 		return r;
@@ -136,8 +134,16 @@ static int trial_cuda(void)
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	printf("ok\t%d right results on %s in %ld ms\n", COUNT, name,
 	       (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000);
-	free(host);
 	return 0;
+}
+
+static int trial_cuda(void)
+{
+	uint32_t *host = malloc(COUNT * sizeof(*host));
+	int r = host ? use_gpu(host) : fail(-4, strerror(ENOMEM));
+
+	free(host);
+	return r;
 }
 
 static int trial_nvml(void)

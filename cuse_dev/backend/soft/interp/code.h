@@ -143,7 +143,7 @@ struct interp_note {
 	uint32_t quick; /* the shape, where offsets low .. low + span only move base; else 0 */
 	uint64_t at[2];
 	uint64_t low, span;
-	uint8_t *base[2];
+	uintptr_t base[2]; /* of offset 0: it need not lie in what is reached */
 };
 
 struct interp_warp {

@@ -199,8 +199,8 @@ static inline bool place(W *w, IN *in, const struct reach *r, uint32_t shape, co
 		note->quick = shape;
 		note->low = in->imm - low;
 		note->span = low + (r->limit - high);
-		note->base[0] = ret[0] - in->imm;
-		note->base[1] = shape & SHAPE_HALVES ? ret[16] - in->imm : NULL;
+		note->base[0] = (uintptr_t)ret[0] - in->imm;
+		note->base[1] = shape & SHAPE_HALVES ? (uintptr_t)ret[16] - in->imm : 0;
 	}
 	return true;
 }
@@ -218,8 +218,8 @@ static inline uint32_t noted(W *w, IN *in, uint32_t size, uint8_t **ret)
 	if (off > n->span || off & (size - 1))
 		return SHAPE_FAULT;
 	w->cur = in;
-	ret[0] = n->base[0] + in->imm;
-	ret[16] = n->base[1] + in->imm;
+	ret[0] = (uint8_t *)(n->base[0] + in->imm);
+	ret[16] = (uint8_t *)(n->base[1] + in->imm);
 	return n->quick;
 }
 

@@ -21,6 +21,8 @@
 
 struct backend_module;	/* one loaded image */
 struct backend_func;	/* one kernel of it; lives as long as its module */
+struct backend_ready;	/* a launch that is made many times */
+struct backend_seat;	/* what a thread keeps from one of these to the next */
 struct backend_console; /* base/console.h: bounded text FIFO, safe for many writers */
 
 /** What the backend must know of the device; filled from vdev/profile.def. */
@@ -175,6 +177,21 @@ struct backend_ops {
 	/* Runs to the end on the calling thread and the backend's own. Returns fault.error. */
 	uint32_t (*launch)(struct backend_func *f, const struct backend_launch *l,
 			   struct backend_fault *ret_fault);
+
+	/*
+	 * Optional, all or none: a launch that is made many times, and what is the same each time is
+	 * worked out once. @l is copied, what it points to must stay. -ENOTSUP, -EINVAL: launch it as
+	 * others.
+	 */
+	int (*prepare)(struct backend_func *f, const struct backend_launch *l,
+		       struct backend_ready **ret_ready);
+	void (*unprepare)(struct backend_ready *p);
+	/* For all kernels of the device of @f, and one thread at a time. Hold it for a while only. */
+	int (*seat_get)(struct backend_func *f, struct backend_seat **ret_seat);
+	void (*seat_put)(struct backend_seat *s);
+	/* Once at a time. Returns 0, or ret_fault->error; only then is there anything in it. */
+	uint32_t (*launch_ready)(struct backend_ready *p, struct backend_seat *s,
+				 struct backend_fault *ret_fault);
 };
 
 extern const struct backend_ops backend_soft;

@@ -35,6 +35,8 @@ ALLOWED = {
     # soft backend
     "cuse_dev/backend/backend.h": TEXTURE,
     "cuse_dev/backend/soft/soft.c": BASE + ["cuse_dev/backend"],
+    "cuse_dev/backend/soft/soft.h": BASE + ["cuse_dev/backend"],
+    "cuse_dev/backend/soft/run.c": BASE + ["cuse_dev/backend"],
     "cuse_dev/backend/soft/image": BASE + ["ioctl/vgpu_bundle.h", "cuse_dev/backend/backend.h",
                                            "cuse_dev/backend/soft/image"],
     "cuse_dev/backend/soft/ptx": BASE + TEXTURE + ["cuse_dev/backend/backend.h", "cuse_dev/backend/soft/ptx",

@@ -222,11 +222,46 @@ inline int texture_destroy(void *, uint64_t)
 	return 0;
 }
 
+// Prepared launches: as the others, and counted.
+inline std::atomic<uint64_t> prepared, ready_launches, seats; // the last: that are held
+struct ready {
+	backend_func *f;
+	backend_launch l;
+};
+inline int prepare(backend_func *f, const backend_launch *l, backend_ready **ret)
+{
+	prepared++;
+	*ret = reinterpret_cast<backend_ready *>(new ready{ f, *l });
+	return 0;
+}
+inline void unprepare(backend_ready *p)
+{
+	delete reinterpret_cast<ready *>(p);
+}
+inline int seat_get(backend_func *, backend_seat **ret)
+{
+	seats++;
+	*ret = reinterpret_cast<backend_seat *>(&seats);
+	return 0;
+}
+inline void seat_put(backend_seat *)
+{
+	seats--;
+}
+inline uint32_t launch_ready(backend_ready *p, backend_seat *, backend_fault *fault)
+{
+	auto *r = reinterpret_cast<ready *>(p);
+
+	ready_launches++;
+	*fault = {};
+	return launch(r->f, &r->l, fault);
+}
+
 inline const backend_ops ops = {
 	"fake",	     nullptr,	    nullptr,	   open,	close,		module_load,
 	module_bind, module_unload, module_global, find_global, by_name,	by_index,
 	name,	     info,	    set,	   host_ranges, texture_create, texture_destroy,
-	launch,
+	launch,	     prepare,	    unprepare,	   seat_get,	seat_put,	launch_ready,
 };
 } // namespace fake
 

@@ -4,31 +4,19 @@
  *
  * Here: modules and kernels as handles, when a kernel is compiled, its attributes. A kernel is
  * compiled once, by whoever needs it first, under the module's lock; a failure is remembered.
+ * Not here: launches (run.c).
  */
 #include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "cuse_dev/backend/backend.h"
 #include "cuse_dev/backend/soft/image/image.h"
 #include "cuse_dev/backend/soft/interp/interp.h"
-#include "cuse_dev/backend/soft/ptx/ptx.h"
-#include "cuse_dev/backend/soft/simt/children.h"
-#include "cuse_dev/backend/soft/simt/launch.h"
 #include "cuse_dev/backend/soft/simt/texture.h"
-#include "cuse_dev/backend/soft/tier/tier.h"
+#include "cuse_dev/backend/soft/soft.h"
 
 /* CUresult and CUfunction_attribute values that go over the wire */
-enum {
-	R_OUT_OF_MEMORY = 2,
-	R_INVALID_PTX = 218,
-	R_PTX_VERSION = 222,
-	R_LAUNCH_FAILED = 719,
-	R_NOT_SUPPORTED = 801
-};
+enum { R_OUT_OF_MEMORY = 2, R_INVALID_PTX = 218, R_PTX_VERSION = 222 };
 enum {
 	ATTR_MAX_DYNAMIC_SHARED = 8,
 	ATTR_CARVEOUT = 9,
@@ -43,38 +31,6 @@ enum {
 #define PTX_ISA_MOST  95 /* newest .version that is read; later ones get error 222 */
 #define REGS_PER_SM   65536
 #define DEVICE_LAUNCH "__cuda_syscall_cnpv2LaunchDevice" /* and V2 */
-
-struct soft {
-	struct backend_device dev;
-	struct simt_device *simt;
-};
-
-struct backend_func {
-	struct backend_module *m;
-	struct ptx_func *ptx;
-	bool compiled;	 /* guarded by m->lock, as are the next ones */
-	uint32_t result; /* of compiling */
-	struct ptx_error err;
-	struct simt_code *code;
-	struct tier_func *tier; /* NULL: it stays interpreted */
-	struct ptx_unit_info unit;
-	struct backend_func_info info;
-	uint32_t *param_offset, *param_size;
-};
-
-struct backend_module {
-	struct soft *soft;
-	struct ptx_module *ptx;
-	struct ptx_place place;
-	bool bound;
-	pthread_mutex_t lock;
-	struct backend_func *funcs;
-	uint32_t nfuncs;
-	struct ptx_var **globals;
-	uint32_t nglobals;
-	bool launches;		/* it names what kernels launch kernels with */
-	uint32_t *entry_params; /* by code number, for simt_children */
-};
 
 static int soft_open(const struct backend_device *dev, void **ret_backend)
 {
@@ -278,7 +234,7 @@ static int soft_module_find_global(struct backend_module *m, const char *name,
 /* ---- kernels --------------------------------------------------------------------------------- */
 
 /* Kernels stand in m->funcs in the order of their numbers. */
-static int func_by_code(struct backend_module *m, uint32_t code, struct backend_func **ret_func)
+int soft_func_by_code(struct backend_module *m, uint32_t code, struct backend_func **ret_func)
 {
 	for (uint32_t lo = 0, hi = m->nfuncs; lo < hi;) {
 		uint32_t mid = (lo + hi) / 2;
@@ -300,7 +256,7 @@ static int soft_func_by_name(struct backend_module *m, const char *name,
 {
 	struct ptx_func *p = ptx_module_kernel(m->ptx, name);
 
-	return p ? func_by_code(m, p->index, ret_func) : -ENOENT;
+	return p ? soft_func_by_code(m, p->index, ret_func) : -ENOENT;
 }
 
 static int soft_func_by_index(struct backend_module *m, uint32_t index,
@@ -317,7 +273,7 @@ static const char *soft_func_name(struct backend_func *f)
 	return f->ptx->name;
 }
 
-static uint32_t product(const uint32_t v[3])
+uint32_t soft_product(const uint32_t v[3])
 {
 	uint64_t p = (uint64_t)v[0] * v[1];
 
@@ -351,7 +307,8 @@ static void fill_info(struct backend_func *f)
 	const struct backend_device *dev = &f->m->soft->dev;
 	const struct ptx_func *p = f->ptx;
 	struct backend_func_info *in = &f->info;
-	uint32_t threads = product(p->reqntid) ? product(p->reqntid) : product(p->maxntid);
+	uint32_t threads =
+		soft_product(p->reqntid) ? soft_product(p->reqntid) : soft_product(p->maxntid);
 
 	in->max_threads = threads && threads < dev->max_threads_per_block
 				  ? threads
@@ -412,7 +369,7 @@ destroy:
 	return r;
 }
 
-static uint32_t compile(struct backend_func *f)
+uint32_t soft_compile(struct backend_func *f)
 {
 	uint32_t r;
 
@@ -427,10 +384,10 @@ static uint32_t compile(struct backend_func *f)
 	return r;
 }
 
-static uint32_t soft_func_info(struct backend_func *f, struct backend_func_info *ret_info,
-			       struct backend_log *log)
+uint32_t soft_func_info(struct backend_func *f, struct backend_func_info *ret_info,
+			struct backend_log *log)
 {
-	uint32_t r = compile(f);
+	uint32_t r = soft_compile(f);
 
 	if (r) {
 		image_log(log, "kernel '%.200s':", f->ptx->name);
@@ -464,7 +421,7 @@ static int set_locked(struct backend_func *f, uint32_t attr, int32_t value)
 	case ATTR_CLUSTER_HEIGHT:
 	case ATTR_CLUSTER_DEPTH:
 		/* what the code itself requires cannot be changed */
-		if (value < 0 || product(f->ptx->cluster))
+		if (value < 0 || soft_product(f->ptx->cluster))
 			return -EINVAL;
 		in->cluster[attr - ATTR_CLUSTER_WIDTH] = (uint32_t)value;
 		return 0;
@@ -489,7 +446,7 @@ static int soft_func_set(struct backend_func *f, uint32_t attr, int32_t value)
 {
 	int r;
 
-	if (compile(f))
+	if (soft_compile(f))
 		return -EINVAL;
 	pthread_mutex_lock(&f->m->lock);
 	r = set_locked(f, attr, value);
@@ -521,37 +478,6 @@ static int soft_texture_destroy(void *backend, uint64_t handle)
 	return simt_textures_remove(simt_device_textures(s->simt), handle);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-/* With the best code there is; what is interpreted counts towards being compiled. */
-static uint32_t run(struct backend_func *f, const struct backend_launch *l,
-		    struct simt_children *kids, struct backend_fault *ret_fault)
-{
-	struct simt_device *d = f->m->soft->simt;
-	struct tier_variant *v = f->tier ? tier_variant(f->tier, l->block) : NULL;
-	const struct simt_code *better = v ? __atomic_load_n(tier_slot(v), __ATOMIC_ACQUIRE) : NULL;
-	uint64_t start;
-	uint32_t r;
-
-	if (v && !better) {
-		tier_will_run(v, simt_work(f->code, l));
-		better = __atomic_load_n(tier_slot(v), __ATOMIC_ACQUIRE);
-	}
-	if (better || !v)
-		return simt_launch_better(d, better ? better : f->code, NULL, kids, f->ptx->name, l,
-					  ret_fault);
-	start = now_ns();
-	r = simt_launch_better(d, f->code, tier_slot(v), kids, f->ptx->name, l, ret_fault);
-	tier_has_run(v, now_ns() - start);
-	return r;
-}
-
 static int soft_compiler_create(int sock, int cache, void **ret_compiler)
 {
 	struct tier *t;
@@ -565,138 +491,6 @@ static int soft_compiler_create(int sock, int cache, void **ret_compiler)
 static void soft_compiler_destroy(void *compiler)
 {
 	tier_destroy(compiler);
-}
-
-/* A grid that is running, or whose children are. */
-struct parent {
-	struct parent *up;
-	struct simt_children kids;
-};
-
-static uint32_t launch_one(struct backend_func *f, const struct backend_launch *l,
-			   struct simt_children *kids, struct backend_fault *ret_fault)
-{
-	uint32_t r = compile(f);
-
-	if (!r)
-		return run(f, l, kids, ret_fault);
-	ret_fault->error = r;
-	ret_fault->line = f->err.line;
-	snprintf(ret_fault->what, sizeof(ret_fault->what), "kernel '%.80s': %.160s", f->ptx->name,
-		 f->err.text);
-	return r;
-}
-
-static struct parent *parent_create(struct backend_module *m, struct parent *up, uint32_t depth)
-{
-	struct parent *p = malloc(sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->up = up;
-	simt_children_init(&p->kids, m->entry_params, (uint32_t)m->ptx->nfuncs, depth);
-	return p;
-}
-
-static struct parent *parent_destroy(struct parent *p)
-{
-	struct parent *up = p->up;
-
-	simt_children_fini(&p->kids);
-	free(p);
-	return up;
-}
-
-static uint32_t child_refused(const char *name, const char *why, uint32_t error,
-			      struct backend_fault *ret_fault)
-{
-	ret_fault->error = error;
-	snprintf(ret_fault->what, sizeof(ret_fault->what),
-		 "kernel '%.80s', launched by a kernel: %s", name, why);
-	return error;
-}
-
-/* What the device runtime could not check when it was launched. */
-static uint32_t launch_child(struct backend_module *m, const struct simt_child *c,
-			     const struct backend_launch *host, struct simt_children *kids,
-			     struct backend_fault *ret_fault)
-{
-	struct backend_launch l = *host;
-	struct backend_func_info info;
-	struct backend_func *f;
-	struct backend_log log = { .bytes = 0 };
-
-	/* simt_children_check() has found that there is such a kernel. */
-	if (func_by_code(m, c->code, &f) < 0)
-		return child_refused("?", "there is none", R_LAUNCH_FAILED, ret_fault);
-	if (!soft_func_info(f, &info, &log)) {
-		if (product(c->block) > info.max_threads)
-			return child_refused(f->ptx->name, "too many threads in a block",
-					     R_LAUNCH_FAILED, ret_fault);
-		if (c->shared > info.max_dynamic_shared)
-			return child_refused(f->ptx->name, "too much shared memory",
-					     R_LAUNCH_FAILED, ret_fault);
-		memcpy(l.cluster, info.cluster, sizeof(l.cluster));
-	}
-	memcpy(l.grid, c->grid, sizeof(l.grid));
-	memcpy(l.block, c->block, sizeof(l.block));
-	l.dynamic_shared = c->shared;
-	l.cooperative = false;
-	l.params = c->params;
-	l.param_bytes = c->param_bytes;
-	return launch_one(f, &l, kids, ret_fault);
-}
-
-/*
- * All that hangs on @top, deepest first. A parent whose last child begins is gone by then, so that a kernel
- * may launch itself as its tail for ever. @top is consumed.
- */
-static uint32_t run_children(struct backend_module *m, const struct backend_launch *l,
-			     struct parent *top, struct backend_fault *ret_fault)
-{
-	uint32_t r = 0;
-
-	while (top && !r) {
-		struct simt_child *c = simt_children_take(&top->kids);
-		struct parent *p;
-
-		if (!simt_children_left(&top->kids))
-			top = parent_destroy(top);
-		if (!c)
-			continue;
-		p = parent_create(m, top, top ? top->kids.depth + 1 : 0);
-		if (p)
-			r = launch_child(m, c, l, &p->kids, ret_fault);
-		else
-			r = child_refused("?", "out of memory", R_OUT_OF_MEMORY, ret_fault);
-		free(c);
-		if (p && simt_children_left(&p->kids) && !r)
-			top = p;
-		else if (p)
-			top = parent_destroy(p);
-	}
-	while (top)
-		top = parent_destroy(top);
-	return r;
-}
-
-static uint32_t soft_launch(struct backend_func *f, const struct backend_launch *l,
-			    struct backend_fault *ret_fault)
-{
-	struct parent *p;
-	uint32_t r;
-
-	memset(ret_fault, 0, sizeof(*ret_fault));
-	if (!f->m->launches) /* no code of the module can */
-		return launch_one(f, l, NULL, ret_fault);
-	p = parent_create(f->m, NULL, 0);
-	if (!p)
-		return child_refused(f->ptx->name, "out of memory", R_OUT_OF_MEMORY, ret_fault);
-	r = launch_one(f, l, &p->kids, ret_fault);
-	if (!r)
-		return run_children(f->m, l, p, ret_fault);
-	parent_destroy(p);
-	return r;
 }
 
 const struct backend_ops backend_soft = {
@@ -719,4 +513,9 @@ const struct backend_ops backend_soft = {
 	.texture_create = soft_texture_create,
 	.texture_destroy = soft_texture_destroy,
 	.launch = soft_launch,
+	.prepare = soft_prepare,
+	.unprepare = soft_unprepare,
+	.seat_get = soft_seat_get,
+	.seat_put = soft_seat_put,
+	.launch_ready = soft_launch_ready,
 };

@@ -195,8 +195,9 @@ static uint64_t take_cluster(struct simt_exec *x, struct simt_grid *g)
 	uint64_t n = __atomic_load_n(&g->next_cluster, __ATOMIC_RELAXED), take;
 
 	if (x->taken == x->taken_end) {
-		take = n < g->clusters ? (g->clusters - n) / ((uint64_t)g->dev->threads * TAKE_PART)
-				       : 0;
+		if (n >= g->clusters)
+			return n;
+		take = (g->clusters - n) / ((uint64_t)g->dev->threads * TAKE_PART);
 		take = take > TAKE_MAX ? TAKE_MAX : take < 1 ? 1 : take;
 		x->taken = __atomic_fetch_add(&g->next_cluster, take, __ATOMIC_RELAXED);
 		x->taken_end = x->taken + take;

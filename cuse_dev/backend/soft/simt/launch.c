@@ -41,8 +41,21 @@ struct simt_device {
 	uint32_t nthreads; /* helpers that run */
 	bool stop;
 	struct ranges *ranges;
-	uint64_t launches;
+	uint64_t launches;		/* atomic */
 	struct simt_textures *textures; /* locks itself */
+};
+
+struct simt_seat {
+	struct simt_device *d;
+	struct simt_exec *x;
+	struct ranges *ranges; /* those of the moment when it was taken */
+};
+
+struct simt_ready {
+	struct simt_device *d;
+	struct backend_launch launch;
+	struct simt_grid grid;
+	uint32_t helpers, resident;
 };
 
 /** The list of host ranges; shared by the launches that started with it. */
@@ -302,18 +315,17 @@ static bool set_clusters(struct simt_grid *g)
 	return true;
 }
 
-uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
-			    const struct simt_code *const *better, struct simt_children *children,
-			    const char *name, const struct backend_launch *l,
-			    struct backend_fault *ret_fault)
+/* Whether the launch fits the code. The caller has checked it; what follows relies on it. */
+static bool set_grid(struct simt_device *d, struct simt_grid *g, const struct simt_code *code,
+		     const char *name, const struct backend_launch *l)
 {
-	struct simt_grid g = {
+	uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
+
+	*g = (struct simt_grid){
 		.code = code,
-		.better = better,
 		.launch = l,
 		.dev = &d->dev,
 		.textures = d->textures,
-		.children = children,
 		.name = name,
 		.window_base = d->dev.window_base,
 		.window_size = d->dev.window_size,
@@ -321,51 +333,66 @@ uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
 		.shared_bytes = code->shared_bytes + l->dynamic_shared,
 		.local_bytes = local_bytes(code, l),
 		.blocks = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2],
-		.workspace = { .size = sizeof(g.workspace) },
+		.workspace = { .size = sizeof(g->workspace) },
 	};
-	struct job j = { .grid = &g, .resident = residency(d, l) };
-	uint32_t helpers;
-	uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
-	struct ranges *ranges;
-	struct simt_exec *x;
+	return threads && threads <= SIMT_LANES * SIMT_MAX_WARPS &&
+	       l->param_bytes >= code->param_bytes && set_clusters(g);
+}
 
-	/* The caller has checked the launch against the kernel; what follows relies on it. */
-	if (!threads || threads > SIMT_LANES * SIMT_MAX_WARPS ||
-	    l->param_bytes < code->param_bytes || !set_clusters(&g)) {
+static bool seat_take(struct simt_device *d, struct simt_seat *s)
+{
+	pthread_mutex_lock(&d->lock);
+	s->d = d;
+	s->x = exec_get(d);
+	s->ranges = s->x ? d->ranges : NULL;
+	if (s->ranges)
+		s->ranges->users++;
+	pthread_mutex_unlock(&d->lock);
+	return s->x;
+}
+
+static void seat_leave(struct simt_seat *s)
+{
+	pthread_mutex_lock(&s->d->lock);
+	exec_put(s->d, s->x);
+	ranges_put(s->ranges);
+	pthread_mutex_unlock(&s->d->lock);
+}
+
+static void run_grid(const struct simt_seat *s, struct simt_grid *g, uint32_t helpers,
+		     uint32_t resident)
+{
+	struct job j = { .grid = g, .resident = resident };
+
+	g->ranges = s->ranges ? (const uint64_t(*)[2])s->ranges->range : NULL;
+	g->nranges = s->ranges ? s->ranges->count : 0;
+	g->id = __atomic_add_fetch(&s->d->launches, 1, __ATOMIC_RELAXED);
+	if (helpers)
+		run_shared(s->d, s->x, &j, helpers);
+	else
+		simt_exec_run(s->x, g, resident);
+}
+
+uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
+			    const struct simt_code *const *better, struct simt_children *children,
+			    const char *name, const struct backend_launch *l,
+			    struct backend_fault *ret_fault)
+{
+	struct simt_grid g;
+	struct simt_seat seat;
+
+	if (!set_grid(d, &g, code, name, l)) {
 		snprintf(g.fault.what, sizeof(g.fault.what),
 			 "%.80s: block, cluster or parameters do not fit", name ? name : "kernel");
 		g.fault.error = 1; /* CUDA_ERROR_INVALID_VALUE */
-		if (ret_fault)
-			*ret_fault = g.fault;
-		return g.fault.error;
-	}
-	helpers = helpers_for(d, &g);
-	pthread_mutex_lock(&d->lock);
-	x = exec_get(d);
-	ranges = d->ranges;
-	if (ranges) {
-		ranges->users++;
-		g.ranges = (const uint64_t(*)[2])ranges->range;
-		g.nranges = ranges->count;
-	}
-	g.id = ++d->launches;
-	pthread_mutex_unlock(&d->lock);
-	if (!x) {
-		memset(&g.fault, 0, sizeof(g.fault));
+	} else if (!seat_take(d, &seat)) {
 		g.fault.error = 2; /* CUDA_ERROR_OUT_OF_MEMORY */
-		goto give_ranges;
+	} else {
+		g.better = better;
+		g.children = children;
+		run_grid(&seat, &g, helpers_for(d, &g), residency(d, l));
+		seat_leave(&seat);
 	}
-	if (helpers)
-		run_shared(d, x, &j, helpers);
-	else
-		simt_exec_run(x, &g, j.resident);
-
-give_ranges:
-	pthread_mutex_lock(&d->lock);
-	if (x)
-		exec_put(d, x);
-	ranges_put(ranges);
-	pthread_mutex_unlock(&d->lock);
 	if (ret_fault)
 		*ret_fault = g.fault;
 	return g.fault.error;
@@ -375,6 +402,87 @@ uint32_t simt_launch(struct simt_device *d, const struct simt_code *code, const 
 		     const struct backend_launch *l, struct backend_fault *ret_fault)
 {
 	return simt_launch_better(d, code, NULL, NULL, name, l, ret_fault);
+}
+
+/* ---- a launch that is made many times ------------------------------------------------------- */
+
+int simt_seat_get(struct simt_device *d, struct simt_seat **ret_seat)
+{
+	struct simt_seat *s = malloc(sizeof(*s));
+
+	if (!s || !seat_take(d, s)) {
+		free(s);
+		return -ENOMEM;
+	}
+	*ret_seat = s;
+	return 0;
+}
+
+void simt_seat_put(struct simt_seat *s)
+{
+	if (!s)
+		return;
+	seat_leave(s);
+	free(s);
+}
+
+static int ready_set(struct simt_ready *r, const struct simt_code *code, const char *name)
+{
+	if (!set_grid(r->d, &r->grid, code, name, &r->launch))
+		return -EINVAL;
+	r->helpers = helpers_for(r->d, &r->grid);
+	r->resident = residency(r->d, &r->launch);
+	return 0;
+}
+
+int simt_ready_create(struct simt_device *d, const struct simt_code *code,
+		      const struct simt_code *const *better, const char *name,
+		      const struct backend_launch *l, struct simt_ready **ret_ready)
+{
+	struct simt_ready *r = malloc(sizeof(*r));
+	int e;
+
+	if (!r)
+		return -ENOMEM;
+	r->d = d;
+	r->launch = *l;
+	e = ready_set(r, code, name);
+	if (e < 0) {
+		free(r);
+		return e;
+	}
+	r->grid.better = better;
+	*ret_ready = r;
+	return 0;
+}
+
+void simt_ready_code(struct simt_ready *r, const struct simt_code *code)
+{
+	const char *name = r->grid.name;
+
+	ready_set(r, code, name); /* as the code before it fits, so does this one */
+}
+
+void simt_ready_destroy(struct simt_ready *r)
+{
+	free(r);
+}
+
+uint32_t simt_ready_run(struct simt_ready *r, const struct simt_seat *s,
+			struct backend_fault *ret_fault)
+{
+	struct simt_grid *g = &r->grid;
+
+	g->next_cluster = 0;
+	g->workspace.barrier = 0;
+	run_grid(s, g, r->helpers, r->resident);
+	if (!g->fault_taken)
+		return 0;
+	*ret_fault = g->fault;
+	memset(&g->fault, 0, sizeof(g->fault));
+	g->fault_taken = 0;
+	g->stop = 0;
+	return ret_fault->error;
 }
 
 void simt_code_destroy(struct simt_code *code)

@@ -55,6 +55,27 @@ uint32_t simt_launch_better(struct simt_device *d, const struct simt_code *code,
 			    const char *name, const struct backend_launch *l,
 			    struct backend_fault *ret_fault);
 
+/**
+ * A launch that is made many times (simt_ready): what is the same each time is worked out once. It runs once at a
+ * time, on the seat (simt_seat) of a thread, which keeps what that thread needs from one to the next.
+ */
+struct simt_ready;
+struct simt_seat;
+
+/** simt_seat_get() - for one thread at a time; it sees the host ranges of now. 0, -ENOMEM. */
+int simt_seat_get(struct simt_device *d, struct simt_seat **ret_seat);
+void simt_seat_put(struct simt_seat *s);
+/** simt_ready_create() - @l is copied, what it points to must stay. -EINVAL: it does not fit the code. */
+int simt_ready_create(struct simt_device *d, const struct simt_code *code,
+		      const struct simt_code *const *better, const char *name,
+		      const struct backend_launch *l, struct simt_ready **ret_ready);
+void simt_ready_destroy(struct simt_ready *r);
+/** simt_ready_code() - other code of the same kernel from the next run on, and no better one is looked for. */
+void simt_ready_code(struct simt_ready *r, const struct simt_code *code);
+/** simt_ready_run() - returns 0, or ret_fault->error; only then is there anything in @ret_fault. */
+uint32_t simt_ready_run(struct simt_ready *r, const struct simt_seat *s,
+			struct backend_fault *ret_fault);
+
 /** simt_work() - about how many warp instructions a launch is, loops guessed. */
 uint64_t simt_work(const struct simt_code *code, const struct backend_launch *l);
 

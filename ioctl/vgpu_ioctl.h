@@ -78,6 +78,7 @@ extern "C" {
 #define VGPU_FEATURE_VMM	  (1ull << 1) /* VA_* and PHYS_* */
 #define VGPU_FEATURE_EXPORT	  (1ull << 2) /* PHYS_CREATE with VGPU_PHYS_FD, PHYS_IMPORT */
 #define VGPU_FEATURE_TELEMETRY	  (1ull << 3) /* BOARD_INFO to SAMPLE_LIST */
+#define VGPU_FEATURE_TASKS	  (1ull << 4) /* VGPU_CMD_TASK */
 
 /*
  * The operations.
@@ -847,11 +848,11 @@ struct vgpu_tex_destroy {
  * struct vgpu_graph_create - VGPU_OP_GRAPH_CREATE
  *
  * The blob holds commands as they would stand in a ring (vgpu_share.h), one behind the other. Allowed
- * are NOP, LAUNCH, COPY, COPY_RECT, FILL, VALUE_WRITE, VALUE_WAIT and BRANCH. VGPU_CMD_GRAPH_RUN then
- * runs all of them as one command. Kernels are looked up at each run.
+ * are NOP, LAUNCH, COPY, COPY_RECT, FILL, VALUE_WRITE, VALUE_WAIT, BRANCH and TASK. VGPU_CMD_GRAPH_RUN
+ * then runs all of them as one command. Kernels are looked up at each run.
  *
- * Errors: EINVAL (a size, a command that is not allowed, a branch to no command), ENOMEM (also: too
- * many, too large).
+ * Errors: EINVAL (a size, a command that is not allowed, a branch to no command of its task, a task that
+ * waits for itself or a later one), ENOMEM (also: too many, too large).
  */
 struct vgpu_graph_create {
 	uint32_t ctx;	/**< in */

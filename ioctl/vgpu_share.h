@@ -115,7 +115,8 @@ struct vgpu_share_control {
 	X(10, VALUE_WRITE, value_write)  /* cuStreamWriteValue32/64                 */             \
 	X(11, VALUE_WAIT,  value_wait)   /* cuStreamWaitValue32/64                  */             \
 	X(12, GRAPH_RUN,   graph_run)    /* the commands of GRAPH_CREATE            */             \
-	X(13, BRANCH,      branch)       /* in a graph: go on somewhere else        */
+	X(13, BRANCH,      branch)       /* in a graph: go on somewhere else        */             \
+	X(14, TASK,        task)         /* in a graph: what may run side by side   */
 /* clang-format on */
 
 enum vgpu_cmd_op {
@@ -238,7 +239,19 @@ struct vgpu_cmd_branch {
 	uint64_t va; /**< device-visible, multiple of 4; 0 with VGPU_BRANCH_ALWAYS */
 	uint32_t value;
 	uint32_t when;	 /**< VGPU_BRANCH_* */
-	uint64_t target; /**< byte of the graph where a command begins, or its end */
+	uint64_t target; /**< byte of the graph where a command of its task begins, or its end */
+};
+
+/**
+ * Only between the commands of a graph. Commands in front of the first TASK are task 0; each TASK begins
+ * the next one, up to the TASK behind it. A task runs when those are done whose numbers follow the struct
+ * (deps times uint32_t, padded to 8 bytes; all less than its own), in any order or at the same time as
+ * others.
+ */
+struct vgpu_cmd_task {
+	struct vgpu_cmd head;
+	uint32_t deps;
+	uint32_t pad;
 };
 
 #ifdef __cplusplus

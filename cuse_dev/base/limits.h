@@ -30,6 +30,7 @@
 #define LIMIT_TEXTURES		 262144 /* textures and surfaces per device of a client process */
 #define LIMIT_GRAPHS		 65536	/* per client process */
 #define LIMIT_GRAPH_BYTES	 (256u << 20) /* commands of all graphs of a client process */
+#define LIMIT_GRAPH_PREPARED	 131072	      /* launches of graphs that a worker keeps prepared */
 #define LIMIT_BLOB_BYTES	 (4ull << 30)
 #define LIMIT_ALLOCATIONS	 1048576    /* per client process */
 #define LIMIT_RESERVATIONS	 65536	    /* per client process */

@@ -217,8 +217,13 @@ static int run_graph_run(struct queue_stream *s, const struct vgpu_cmd_graph_run
 	return c->pad ? -EINVAL : queue_graph_run(s, c);
 }
 
-/* Only graph.c knows where it leads. */
+/* Where it leads, and what is a task, is known in a graph only. */
 static int run_branch(struct queue_stream *s, const struct vgpu_cmd_branch *c)
+{
+	return -EINVAL;
+}
+
+static int run_task(struct queue_stream *s, const struct vgpu_cmd_task *c)
 {
 	return -EINVAL;
 }
@@ -240,15 +245,18 @@ static const struct {
 #undef X
 };
 
-/* Header, struct and, for a launch, the parameters, padded. */
+/* Header, struct and, where there is one, what follows it, padded. */
 static bool size_fits(const struct vgpu_cmd *cmd, uint32_t bytes)
 {
-	const struct vgpu_cmd_launch *l = (const void *)cmd;
+	uint64_t more = 0;
 
-	if (cmd->op != VGPU_CMD_LAUNCH)
-		return cmd->bytes == bytes;
-	return cmd->bytes >= bytes && l->param_bytes <= VGPU_CMD_MAX_BYTES &&
-	       cmd->bytes == ((bytes + l->param_bytes + 7) & ~7u);
+	if (cmd->bytes < bytes)
+		return false;
+	if (cmd->op == VGPU_CMD_LAUNCH)
+		more = ((const struct vgpu_cmd_launch *)cmd)->param_bytes;
+	else if (cmd->op == VGPU_CMD_TASK)
+		more = ((const struct vgpu_cmd_task *)cmd)->deps * sizeof(uint32_t);
+	return cmd->bytes == ((bytes + more + 7) & ~7ull);
 }
 
 bool queue_command_fits(const struct vgpu_cmd *cmd)

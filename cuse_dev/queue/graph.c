@@ -2,56 +2,25 @@
 /*
  * graph.c - commands that a client gave once, to be run together many times (GRAPH_CREATE).
  *
- *	create   every command is checked as far as it can be without running it
- *	run      kernels are looked up and held, once each; then command after command, without the
- *	         ring, counters and locks that single ones need
- *
- * The commands are private and never change. A BRANCH goes to a command or to the end, so a run
- * leaves the list nowhere; one that never ends is cut short like a kernel that does not.
+ * Here each of them is checked as far as it can be without running it; graph_run.c runs them. They are
+ * private and never change. A BRANCH goes to a command of its task or to the task's end, and a task waits
+ * for earlier ones only: so a run leaves the list nowhere and waits for nothing that cannot come.
  */
-#include "cuse_dev/queue/state.h"
+#include "cuse_dev/queue/graph.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cuse_dev/base/limits.h"
 
-#define ERROR_LAUNCH_FAILED 719 /* CUresult */
-
-/* One command; they are found by number here, not by byte. */
-struct step {
-	uint32_t offset;
-	uint32_t arg; /* LAUNCH: index of its kernel; BRANCH: number of the step it leads to */
-};
-
-struct queue_graph {
-	struct queue_graph *next; /* of its context; guarded by queue.lock */
-	struct queue_ctx *ctx;
-	uint32_t id;
-	uint32_t refs; /* guarded by queue.lock: the handle, and each run */
-	uint32_t bytes, steps, kernels;
-	uint8_t *command; /* aligned as malloc does */
-	struct step *step;
-	uint32_t *kernel; /* handles, each once */
-};
-
-/* A kernel during a run. */
-struct held {
-	struct queue_kernel *kernel;
-	struct backend_func_info info;
-};
-
-static const struct vgpu_cmd *command_at(const struct queue_graph *g, uint32_t step)
-{
-	return (const struct vgpu_cmd *)(g->command + g->step[step].offset);
-}
-
-static void graph_free(struct queue_graph *g)
+static void graph_free(struct queue *q, struct queue_graph *g)
 {
 	if (!g)
 		return;
+	plan_destroy(q, atomic_load(&g->plan));
+	free(g->next_of);
+	free(g->task);
 	free(g->kernel);
 	free(g->step);
 	free(g->command);
@@ -71,6 +40,7 @@ static bool allowed(uint32_t op)
 	case VGPU_CMD_VALUE_WRITE:
 	case VGPU_CMD_VALUE_WAIT:
 	case VGPU_CMD_BRANCH:
+	case VGPU_CMD_TASK:
 		return true;
 	default:
 		return false;
@@ -122,6 +92,7 @@ static int find_kernels(struct queue_graph *g)
 	for (i = 0; i < g->steps; i++)
 		if (command_at(g, i)->op == VGPU_CMD_LAUNCH)
 			g->kernel[n++] = ((const struct vgpu_cmd_launch *)command_at(g, i))->func;
+	g->launches = n;
 	qsort(g->kernel, n, sizeof(*g->kernel), by_number);
 	for (i = 0; i < n; i++)
 		if (!i || g->kernel[i] != g->kernel[unique - 1])
@@ -139,6 +110,73 @@ static int find_kernels(struct queue_graph *g)
 	return 0;
 }
 
+static const uint32_t *deps_of(const struct vgpu_cmd_task *c)
+{
+	return (const uint32_t *)(c + 1);
+}
+
+static bool begins_task(const struct queue_graph *g, uint32_t step)
+{
+	return command_at(g, step)->op == VGPU_CMD_TASK;
+}
+
+/* Their steps, and how many wait for each. */
+static int find_tasks(struct queue_graph *g)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < g->steps; i++)
+		n += begins_task(g, i);
+	g->task = calloc(n + 1, sizeof(*g->task));
+	if (!g->task)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < g->steps; i++) {
+		const struct vgpu_cmd_task *c = (const void *)command_at(g, i);
+
+		if (c->head.op == VGPU_CMD_VALUE_WAIT)
+			g->task[g->tasks].waits = true;
+		if (!begins_task(g, i))
+			continue;
+		if (c->pad)
+			return -EINVAL;
+		g->task[g->tasks++].end = i;
+		g->task[g->tasks].begin = i + 1;
+		g->task[g->tasks].deps = c->deps;
+		for (uint32_t k = 0; k < c->deps; k++) {
+			if (deps_of(c)[k] >= g->tasks)
+				return -EINVAL;
+			g->task[deps_of(c)[k]].nexts++;
+		}
+	}
+	g->task[g->tasks++].end = g->steps;
+	return 0;
+}
+
+/* Turns the lists of whom each waits for around. */
+static int find_nexts(struct queue_graph *g)
+{
+	uint32_t n = 0;
+
+	for (uint32_t t = 0; t < g->tasks; t++) {
+		g->task[t].first_next = n;
+		n += g->task[t].nexts;
+		g->task[t].nexts = 0;
+	}
+	g->next_of = calloc((size_t)n + 1, sizeof(*g->next_of));
+	if (!g->next_of)
+		return -ENOMEM;
+	for (uint32_t t = 1; t < g->tasks; t++) {
+		const struct vgpu_cmd_task *c = (const void *)command_at(g, g->task[t].begin - 1);
+
+		for (uint32_t k = 0; k < c->deps; k++) {
+			struct task *from = &g->task[deps_of(c)[k]];
+
+			g->next_of[from->first_next + from->nexts++] = t;
+		}
+	}
+	return 0;
+}
+
 static int by_offset(const void *key, const void *step)
 {
 	uint64_t at = *(const uint64_t *)key, have = ((const struct step *)step)->offset;
@@ -146,27 +184,44 @@ static int by_offset(const void *key, const void *step)
 	return at < have ? -1 : at > have;
 }
 
-static int find_branches(struct queue_graph *g)
+/* The step where @target begins; -EINVAL: none of the task, nor its end. */
+static int branch_step(const struct queue_graph *g, const struct task *t, uint64_t target,
+		       uint32_t *ret_step)
 {
-	for (uint32_t i = 0; i < g->steps; i++) {
-		const struct vgpu_cmd_branch *b = (const void *)command_at(g, i);
-		const struct step *to;
+	const struct step *to;
+	uint32_t step = g->steps;
 
-		if (b->head.op != VGPU_CMD_BRANCH)
-			continue;
-		if (b->when > VGPU_BRANCH_NOT_EQUAL || b->va % 4 ||
-		    (b->when == VGPU_BRANCH_ALWAYS && (b->va || b->value)))
-			return -EINVAL;
-		if (b->target == g->bytes) {
-			g->step[i].arg = g->steps;
-			continue;
-		}
-		to = bsearch(&b->target, g->step, g->steps, sizeof(*to), by_offset);
+	if (target != g->bytes) {
+		to = bsearch(&target, g->step, g->steps, sizeof(*to), by_offset);
 		if (!to)
 			return -EINVAL;
-		g->step[i].arg = (uint32_t)(to - g->step);
+		step = (uint32_t)(to - g->step);
 	}
+	if (step < t->begin || step > t->end)
+		return -EINVAL;
+	*ret_step = step;
 	return 0;
+}
+
+static int find_branches(struct queue_graph *g)
+{
+	int r = 0;
+
+	for (uint32_t n = 0; n < g->tasks; n++) {
+		const struct task *t = &g->task[n];
+
+		for (uint32_t i = t->begin; i < t->end && r == 0; i++) {
+			const struct vgpu_cmd_branch *b = (const void *)command_at(g, i);
+
+			if (b->head.op != VGPU_CMD_BRANCH)
+				continue;
+			if (b->when > VGPU_BRANCH_NOT_EQUAL || b->va % 4 ||
+			    (b->when == VGPU_BRANCH_ALWAYS && (b->va || b->value)))
+				return -EINVAL;
+			r = branch_step(g, t, b->target, &g->step[i].arg);
+		}
+	}
+	return r;
 }
 
 /* Gives it a handle. */
@@ -211,6 +266,10 @@ int queue_graph_create(struct queue *q, struct queue_ctx *c, const void *command
 	if (r == 0)
 		r = find_kernels(g);
 	if (r == 0)
+		r = find_tasks(g);
+	if (r == 0)
+		r = find_nexts(g);
+	if (r == 0)
 		r = find_branches(g);
 	if (r == 0)
 		r = enlist(q, g);
@@ -220,13 +279,13 @@ int queue_graph_create(struct queue *q, struct queue_ctx *c, const void *command
 	return 0;
 
 free_graph:
-	graph_free(g);
+	graph_free(q, g);
 	return r;
 }
 
 /* ---- its end -------------------------------------------------------------------------------- */
 
-static void graph_put(struct queue *q, struct queue_graph *g)
+void queue_graph_put(struct queue *q, struct queue_graph *g)
 {
 	bool last;
 
@@ -236,7 +295,7 @@ static void graph_put(struct queue *q, struct queue_graph *g)
 		q->graph_bytes -= g->bytes;
 	pthread_mutex_unlock(&q->lock);
 	if (last)
-		graph_free(g);
+		graph_free(q, g);
 }
 
 int queue_graph_destroy(struct queue *q, uint32_t id)
@@ -253,7 +312,7 @@ int queue_graph_destroy(struct queue *q, uint32_t id)
 	pthread_mutex_unlock(&q->lock);
 	if (!g)
 		return -EBADF;
-	graph_put(q, g);
+	queue_graph_put(q, g);
 	return 0;
 }
 
@@ -261,147 +320,4 @@ void queue_graph_drop(struct queue_ctx *c)
 {
 	while (c->graphs)
 		queue_graph_destroy(c->q, c->graphs->id);
-}
-
-/* ---- run ------------------------------------------------------------------------------------ */
-
-struct run {
-	struct queue_stream *s;
-	struct queue_graph *g;
-	struct held *held;
-	struct backend_launch launch; /* what the context says */
-};
-
-static void refuse(struct queue_stream *s, uint32_t error, const char *kernel, const char *what)
-{
-	struct backend_fault fault = { .error = error };
-
-	snprintf(fault.what, sizeof(fault.what), "%.250s", what);
-	queue_ctx_fault(s->ctx, &fault, kernel);
-}
-
-/* Looks up and holds the kernels; what does not compile is found out now. */
-static int hold_kernels(struct run *r)
-{
-	struct queue *q = r->s->q;
-	struct queue_graph *g = r->g;
-	struct queue_kernel *k;
-	uint32_t i, n;
-
-	pthread_mutex_lock(&q->lock);
-	for (n = 0; n < g->kernels; n++) {
-		k = idtab_get(&q->kernels, g->kernel[n]);
-		if (!k || k->ctx != r->s->ctx)
-			break;
-		atomic_fetch_add(&k->running, 1);
-		r->held[n].kernel = k;
-	}
-	pthread_mutex_unlock(&q->lock);
-	if (n < g->kernels)
-		return -EBADF;
-	for (i = 0; i < n; i++) {
-		struct backend_log log = { .bytes = 0 };
-		uint32_t result = queue_kernel_info(r->held[i].kernel, &r->held[i].info, &log);
-
-		if (result) {
-			refuse(r->s, ERROR_LAUNCH_FAILED,
-			       r->s->ctx->device.ops->func_name(r->held[i].kernel->func),
-			       log.bytes ? log.text : "kernel does not compile");
-			return -ECANCELED;
-		}
-	}
-	return 0;
-}
-
-static void release_kernels(struct run *r)
-{
-	for (uint32_t i = 0; i < r->g->kernels && r->held[i].kernel; i++)
-		atomic_fetch_sub(&r->held[i].kernel->running, 1);
-}
-
-static void run_launch(struct run *r, const struct vgpu_cmd_launch *c, const struct held *h)
-{
-	const struct backend_ops *ops = r->s->ctx->device.ops;
-	const char *why = queue_refusal(r->s->ctx, &h->info, c);
-	struct backend_fault fault = { .error = 0 };
-
-	if (why) {
-		refuse(r->s, ERROR_LAUNCH_FAILED, ops->func_name(h->kernel->func), why);
-		return;
-	}
-	queue_launch_begin(r->s, c, &r->launch);
-	fault.error = ops->launch(h->kernel->func, &r->launch, &fault);
-	if (fault.error)
-		queue_ctx_fault(r->s->ctx, &fault, ops->func_name(h->kernel->func));
-}
-
-/* Does it lead away? -EFAULT: its word is not there. */
-static int branches(struct run *r, const struct vgpu_cmd_branch *b)
-{
-	uint64_t have;
-	int e;
-
-	if (b->when == VGPU_BRANCH_ALWAYS)
-		return 1;
-	e = mem_load(r->s->q->mem, b->va, 4, &have);
-	if (e < 0)
-		return e;
-	return ((uint32_t)have == b->value) == (b->when == VGPU_BRANCH_EQUAL);
-}
-
-static int run_steps(struct run *r)
-{
-	const struct queue_graph *g = r->g;
-	uint32_t at = 0;
-	int e = 0;
-
-	while (at < g->steps && e >= 0 && !queue_stream_dead(r->s)) {
-		const struct vgpu_cmd *cmd = command_at(g, at);
-		uint32_t arg = g->step[at].arg;
-
-		at++;
-		if (cmd->op == VGPU_CMD_LAUNCH) {
-			run_launch(r, (const void *)cmd, &r->held[arg]);
-		} else if (cmd->op == VGPU_CMD_BRANCH) {
-			e = branches(r, (const void *)cmd);
-			if (e > 0)
-				at = arg;
-		} else {
-			e = queue_command_run(r->s, cmd);
-		}
-	}
-	return e < 0 ? e : 0;
-}
-
-int queue_graph_run(struct queue_stream *s, const struct vgpu_cmd_graph_run *c)
-{
-	struct run r = { .s = s };
-	struct queue *q = s->q;
-	int e;
-
-	pthread_mutex_lock(&q->lock);
-	r.g = idtab_get(&q->graphs, c->graph);
-	if (r.g && r.g->ctx == s->ctx)
-		r.g->refs++;
-	else
-		r.g = NULL;
-	pthread_mutex_unlock(&q->lock);
-	if (!r.g)
-		return -EBADF;
-	e = -ENOMEM;
-	r.held = calloc(r.g->kernels + 1, sizeof(*r.held));
-	if (!r.held)
-		goto put_graph;
-	e = hold_kernels(&r);
-	if (e == 0) {
-		queue_ctx_enter(s->ctx, &r.launch);
-		e = run_steps(&r);
-		queue_ctx_leave(s->ctx);
-	}
-	release_kernels(&r);
-	free(r.held);
-	queue_progress(q);
-put_graph:
-	graph_put(q, r.g);
-	return e == -ECANCELED ? 0 : e;
 }

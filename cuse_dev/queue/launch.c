@@ -32,6 +32,7 @@ int queue_kernel_add(struct queue *q, struct queue_ctx *c, struct backend_func *
 	k->owner = owner;
 	pthread_mutex_init(&k->lock, NULL);
 	pthread_mutex_lock(&q->lock);
+	k->serial = ++q->kernel_serial;
 	r = idtab_add(&q->kernels, k, &k->id);
 	pthread_mutex_unlock(&q->lock);
 	if (r < 0) {
@@ -180,8 +181,7 @@ const char *queue_refusal(const struct queue_ctx *ctx, const struct backend_func
 	return NULL;
 }
 
-void queue_launch_begin(struct queue_stream *s, const struct vgpu_cmd_launch *c,
-			struct backend_launch *l)
+void queue_launch_begin(const struct vgpu_cmd_launch *c, struct backend_launch *l)
 {
 	for (int i = 0; i < 3; i++) {
 		l->grid[i] = c->grid[i];
@@ -192,6 +192,10 @@ void queue_launch_begin(struct queue_stream *s, const struct vgpu_cmd_launch *c,
 	l->cooperative = c->flags & VGPU_LAUNCH_COOPERATIVE;
 	l->params = c + 1;
 	l->param_bytes = c->param_bytes;
+}
+
+void queue_launch_common(struct queue_stream *s, struct backend_launch *l)
+{
 	l->cancel = (const volatile uint32_t *)&s->cancel;
 	l->sms = atomic_load_explicit(&s->sms, memory_order_relaxed);
 }
@@ -202,7 +206,8 @@ static void execute(struct queue_stream *s, struct queue_kernel *k, const struct
 	struct backend_launch l = { 0 };
 	struct backend_fault fault = { 0 };
 
-	queue_launch_begin(s, c, &l);
+	queue_launch_begin(c, &l);
+	queue_launch_common(s, &l);
 	queue_ctx_enter(s->ctx, &l);
 	queue_meter_begin(s->ctx, METER_KERNEL);
 	fault.error = ops->launch(k->func, &l, &fault);

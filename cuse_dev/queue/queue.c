@@ -91,7 +91,10 @@ int queue_create(const struct queue_config *config, struct queue **ret_queue)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&q->progress, &attr);
+	pthread_cond_init(&q->run_work, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&q->run_lock, NULL);
+	pthread_cond_init(&q->run_idle, NULL);
 	*ret_queue = q;
 	return 0;
 }
@@ -100,6 +103,10 @@ void queue_destroy(struct queue *q)
 {
 	if (!q)
 		return;
+	queue_graph_stop(q);
+	pthread_cond_destroy(&q->run_idle);
+	pthread_cond_destroy(&q->run_work);
+	pthread_mutex_destroy(&q->run_lock);
 	idtab_fini(&q->streams);
 	idtab_fini(&q->kernels);
 	idtab_fini(&q->graphs);

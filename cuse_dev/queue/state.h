@@ -3,7 +3,8 @@
  * state.h - what the files of queue share among themselves. Other rooms see queue.h only.
  *
  * Locks, outermost first: queue.lock, queue_ctx.lock, queue_kernel.lock; mem's lock and that of
- * the meter lie inside all. None is held while a command runs.
+ * the meter lie inside all. queue.run_lock, and in it the lock of a
+ * run of a graph, are never held with one of these. None is held while a command runs.
  */
 #ifndef QUEUE_STATE_H
 #define QUEUE_STATE_H
@@ -36,6 +37,8 @@ struct queue_meter {
 	uint32_t faults;
 };
 
+#define QUEUE_HELPERS 8u /* threads that run branches of graphs beside the streams */
+
 struct queue {
 	struct mem *mem;
 	struct queue_meter meter;
@@ -49,8 +52,18 @@ struct queue {
 	atomic_int spinners;
 	int max_spinners;
 	atomic_uint draining;
-	struct idtab streams, kernels, graphs;		  /* guarded by lock */
-	uint64_t graph_bytes;				  /* guarded by lock */
+	struct idtab streams, kernels, graphs; /* guarded by lock */
+	uint64_t graph_bytes;		       /* guarded by lock */
+	uint64_t kernel_serial;		       /* guarded by lock */
+	uint32_t prepared;		       /* launches; guarded by lock */
+	pthread_mutex_t run_lock;	       /* guards what follows: of graphs that run */
+	pthread_cond_t run_work, run_idle;     /* for helpers; for who waits for them */
+	struct run *runs;
+	pthread_t helper[QUEUE_HELPERS];
+	uint32_t nhelpers, idle_helpers;
+	bool looking;	/* a helper looks at the runs now and then, */
+	uint32_t looks; /* so often in a row without finding one */
+	bool run_stop;
 	struct queue_stream *by_slot[VGPU_SHARE_STREAMS]; /* guarded by lock */
 	struct queue_ctx *ctx_slot[VGPU_SHARE_CONTEXTS];
 	struct queue_event_slot event[VGPU_SHARE_EVENTS];
@@ -81,11 +94,14 @@ struct queue_kernel {
 	struct backend_func *func;
 	void *owner;
 	uint32_t id;
+	uint64_t serial; /* never the same again */
 	atomic_uint running;
 	pthread_mutex_t lock;
 	bool known; /* guarded by lock, as info is */
 	struct backend_func_info info;
 };
+
+struct run;
 
 struct queue_stream {
 	struct queue *q;
@@ -176,10 +192,13 @@ int queue_launch(struct queue_stream *s, const struct vgpu_cmd_launch *c);
 const char *queue_refusal(const struct queue_ctx *c, const struct backend_func_info *info,
 			  const struct vgpu_cmd_launch *cmd);
 /** queue_launch_begin() - fills what the command says of @l. */
-void queue_launch_begin(struct queue_stream *s, const struct vgpu_cmd_launch *c,
-			struct backend_launch *l);
+void queue_launch_begin(const struct vgpu_cmd_launch *c, struct backend_launch *l);
+/** queue_launch_common() - and what the stream says. */
+void queue_launch_common(struct queue_stream *s, struct backend_launch *l);
 
-/* graph.c */
+/* graph.c, graph_run.c */
+/** queue_graph_stop() - no graph runs any more. */
+void queue_graph_stop(struct queue *q);
 int queue_graph_run(struct queue_stream *s, const struct vgpu_cmd_graph_run *c);
 /** queue_graph_drop() - all graphs of a context whose streams are gone. */
 void queue_graph_drop(struct queue_ctx *c);

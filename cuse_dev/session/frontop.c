@@ -14,7 +14,7 @@
 #define DRIVER_VERSION 13000
 #define DRIVER_STRING  "580.95.05"
 
-#define FEATURES_ALWAYS (VGPU_FEATURE_VMM | VGPU_FEATURE_TELEMETRY)
+#define FEATURES_ALWAYS (VGPU_FEATURE_VMM | VGPU_FEATURE_TELEMETRY | VGPU_FEATURE_TASKS)
 #define FEATURES_VISIBLE                                                                           \
 	(VGPU_FEATURE_SHARED_PAGES | VGPU_FEATURE_EXPORT) /* they pass descriptors */
 

@@ -128,7 +128,7 @@ TEST_F(Hello, AnInvisibleProcessGetsNoSharedPages)
 	me = nobody;
 	h.features = ~0ull;
 	ASSERT_EQ(call(s, VGPU_IOC_HELLO, &h), 0);
-	EXPECT_EQ(h.features, VGPU_FEATURE_VMM | VGPU_FEATURE_TELEMETRY);
+	EXPECT_EQ(h.features, VGPU_FEATURE_VMM | VGPU_FEATURE_TELEMETRY | VGPU_FEATURE_TASKS);
 	EXPECT_EQ(h.pid, 0u);
 	EXPECT_EQ(call(s, VGPU_IOC_SHARE, &sh), ENOTSUP);
 }

@@ -66,6 +66,27 @@ protected:
 			*ret_graph = g.graph;
 		return r;
 	}
+	void task(std::vector<uint32_t> deps)
+	{
+		struct vgpu_cmd_task t = {};
+		uint32_t bytes = uint32_t(sizeof(t) + (deps.size() * 4 + 7) / 8 * 8);
+
+		t.head = { VGPU_CMD_TASK, bytes };
+		t.deps = uint32_t(deps.size());
+		deps.resize(deps.size() + deps.size() % 2);
+		list.append(reinterpret_cast<const char *>(&t), sizeof(t));
+		list.append(reinterpret_cast<const char *>(deps.data()), deps.size() * 4);
+	}
+	void wait_value(uint32_t word, uint32_t value)
+	{
+		struct vgpu_cmd_value_wait v = {};
+
+		v.va = va + word * 4;
+		v.value = value;
+		v.bytes = 4;
+		v.flags = 1;
+		add(VGPU_CMD_VALUE_WAIT, v);
+	}
 	// Runs it; the error of the context.
 	uint32_t run(uint32_t graph)
 	{
@@ -101,6 +122,41 @@ TEST_F(QueueGraph, RunsAllAsOneCommand)
 			EXPECT_EQ(i + 1, word(i));
 		EXPECT_EQ(77u, word(200));
 	}
+}
+
+/* What launches have in common is worked out once, and again when it has changed. */
+TEST_F(QueueGraph, LaunchesArePreparedOnce)
+{
+	struct vgpu_func_set set = { write, 8, 100, 0 };
+	struct vgpu_ctx_limit limit = {};
+	uint64_t prepared = fake::prepared, runs = fake::ready_launches;
+	uint32_t g;
+
+	for (uint32_t i = 0; i < 10; i++)
+		launch(i, i + 1);
+	ASSERT_EQ(0, create(&g));
+	for (int round = 0; round < 5; round++) {
+		memset((void *)va, 0, 4096);
+		EXPECT_EQ(0u, run(g));
+		EXPECT_EQ(10u, word(9));
+	}
+	EXPECT_EQ(10u, fake::prepared - prepared);
+	EXPECT_EQ(50u, fake::ready_launches - runs);
+	EXPECT_EQ(0u, fake::seats);
+	ASSERT_EQ(0, f.call(VGPU_OP_FUNC_SET, &set)); /* an attribute of the kernel */
+	EXPECT_EQ(0u, run(g));
+	EXPECT_EQ(0u, run(g));
+	EXPECT_EQ(20u, fake::prepared - prepared);
+	limit.ctx = ctx; /* the stack of its threads */
+	limit.set = 1;
+	limit.value = 4096;
+	ASSERT_EQ(0, f.call(VGPU_OP_CTX_LIMIT, &limit));
+	EXPECT_EQ(0u, run(g));
+	EXPECT_EQ(30u, fake::prepared - prepared);
+	stream = f.stream(ctx); /* another one that can be cancelled */
+	seq = 0;
+	EXPECT_EQ(0u, run(g));
+	EXPECT_EQ(40u, fake::prepared - prepared);
 }
 
 TEST_F(QueueGraph, BranchesBothWays)
@@ -139,6 +195,148 @@ TEST_F(QueueGraph, EndlessOnesEndWithTheirContext)
 	while (!word(0))
 		usleep(1000);
 	EXPECT_EQ(0, f.call(VGPU_OP_CTX_DESTROY, &d));
+}
+
+/* Each of 64 tasks waits for the one before it by the list of tasks alone, in an order of its own. */
+TEST_F(QueueGraph, TasksFollowThoseTheyWaitFor)
+{
+	uint32_t g;
+
+	launch(0, 1);
+	for (uint32_t i = 1; i < 64; i++) {
+		task(i % 3 ? std::vector<uint32_t>{ i - 1 }
+			   : std::vector<uint32_t>{ i - 1, i / 2 });
+		wait_value(i - 1, i); /* ends the context by waiting for ever if it has not run */
+		launch(i, i + 1);
+	}
+	ASSERT_EQ(0, create(&g));
+	for (int round = 0; round < 20; round++) {
+		memset((void *)va, 0, 4096);
+		EXPECT_EQ(0u, run(g));
+		for (uint32_t i = 0; i < 64; i++)
+			ASSERT_EQ(i + 1, word(i));
+	}
+}
+
+/* Two tasks that wait for each other in the middle: only side by side do they end. */
+TEST_F(QueueGraph, TasksRunSideBySide)
+{
+	uint32_t g;
+
+	launch(0, 1);
+	task({ 0 });
+	write_value(1, 1);
+	wait_value(2, 1);
+	launch(3, 4);
+	task({ 0 });
+	write_value(2, 1);
+	wait_value(1, 1);
+	launch(4, 5);
+	task({ 1, 2 });
+	launch(5, 6);
+	ASSERT_EQ(0, create(&g));
+	for (int round = 0; round < 3; round++) {
+		memset((void *)va, 0, 4096);
+		EXPECT_EQ(0u, run(g));
+		EXPECT_EQ(1u, word(0));
+		EXPECT_EQ(4u, word(3));
+		EXPECT_EQ(5u, word(4));
+		EXPECT_EQ(6u, word(5));
+	}
+}
+
+/* Wide and short: many tasks, most without work worth a helper. */
+TEST_F(QueueGraph, ManySmallTasks)
+{
+	std::vector<uint32_t> all;
+	uint32_t g;
+
+	write_value(0, 1);
+	for (uint32_t i = 1; i < 900; i++) {
+		task({ 0 });
+		write_value(i, i + 1);
+		all.push_back(i);
+	}
+	task(all);
+	write_value(1000, 7);
+	ASSERT_EQ(0, create(&g));
+	for (int round = 0; round < 30; round++) {
+		memset((void *)va, 0, 4096);
+		EXPECT_EQ(0u, run(g));
+		for (uint32_t i = 0; i < 900; i++)
+			ASSERT_EQ(i + 1, word(i));
+		ASSERT_EQ(7u, word(1000));
+	}
+}
+
+TEST_F(QueueGraph, AFaultEndsAllTasks)
+{
+	auto c = Front::make_launch(f.func(mod, "fault"));
+	uint32_t g;
+
+	launch(0, 1);
+	task({ 0 });
+	wait_value(1, 1); /* which nobody writes */
+	task({ 0 });
+	list.append(reinterpret_cast<const char *>(&c), c.l.head.bytes);
+	task({ 1, 2 });
+	launch(2, 1);
+	ASSERT_EQ(0, create(&g));
+	EXPECT_NE(0u, run(g));
+	EXPECT_EQ(0u, word(2));
+}
+
+TEST_F(QueueGraph, RefusedTasks)
+{
+	struct vgpu_cmd_task t = {};
+
+	for (uint32_t dep : { 1u, 2u, UINT32_MAX }) { /* itself, a later one, none */
+		list.clear();
+		write_value(0, 1);
+		task({ dep });
+		task({ 0 });
+		EXPECT_EQ(-EINVAL, create()) << dep;
+	}
+	list.clear();
+	t.pad = 1;
+	add(VGPU_CMD_TASK, t);
+	EXPECT_EQ(-EINVAL, create());
+	list.clear();
+	t.pad = 0;
+	for (uint32_t deps : { 1u, 3u, 0x40000000u, UINT32_MAX }) { /* more than its bytes */
+		t.deps = deps;
+		list.clear();
+		add(VGPU_CMD_TASK, t);
+		EXPECT_EQ(-EINVAL, create()) << deps;
+	}
+}
+
+/* A branch stays in its task; its end is a place, too. */
+TEST_F(QueueGraph, BranchesOfTasks)
+{
+	const uint64_t b = sizeof(struct vgpu_cmd_branch), t = sizeof(struct vgpu_cmd_task);
+	uint32_t g;
+
+	branch(VGPU_BRANCH_ALWAYS, b + sizeof(struct vgpu_cmd_value_write));
+	write_value(0, 1);
+	task({});
+	write_value(1, 1);
+	ASSERT_EQ(0, create(&g));
+	memset((void *)va, 0, 4096);
+	EXPECT_EQ(0u, run(g));
+	EXPECT_EQ(0u, word(0));
+	EXPECT_EQ(1u, word(1));
+	for (uint64_t target : { b + t, b + t + sizeof(struct vgpu_cmd_value_write) }) {
+		list.clear();
+		branch(VGPU_BRANCH_ALWAYS, target);
+		task({});
+		write_value(1, 1);
+		EXPECT_EQ(-EINVAL, create()) << target;
+	}
+	list.clear();
+	task({});
+	branch(VGPU_BRANCH_ALWAYS, 0);
+	EXPECT_EQ(-EINVAL, create());
 }
 
 TEST_F(QueueGraph, GoneMeansRefused)
@@ -284,6 +482,15 @@ TEST_F(QueueGraph, RefusedBranches)
 		branch(VGPU_BRANCH_ALWAYS, target);
 		EXPECT_EQ(-EINVAL, create()) << target;
 	}
+}
+
+TEST_F(QueueGraph, TaskOutsideAGraph)
+{
+	struct vgpu_cmd_task t = {};
+
+	t.head = { VGPU_CMD_TASK, sizeof(t) };
+	EXPECT_EQ(0, f.submit(stream, &t, sizeof(t)));
+	EXPECT_EQ(719u, f.wait(stream, 1));
 }
 
 /* A branch alone in a ring leads nowhere. */

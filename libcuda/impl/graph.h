@@ -79,6 +79,11 @@ struct graph_edges {
 };
 
 /** struct graph_node - a CUgraphNode. */
+/** How far a program has come when a node is done: task @task of part @part; 0: not recorded. */
+struct graph_point {
+	uint32_t part, task;
+};
+
 struct graph_node {
 	struct cu_head head;
 	struct cu_graph *graph;
@@ -87,6 +92,7 @@ struct graph_node {
 	struct graph_edges in, out; /* what it waits for; what waits for it */
 	bool disabled;		    /* in executable graphs */
 	size_t mark;		    /* of whoever walks */
+	struct graph_point done;    /* graph_record.c */
 };
 
 struct graph_held; /* user objects; graph_object.c */
@@ -141,6 +147,7 @@ struct cu_exec {
 	struct graph_part *part; /* NULL: not made */
 	size_t parts, part_cap;
 	bool launched; /* as it is now */
+	bool changed;  /* since it was instantiated */
 };
 
 /** graph_child() - the graphs that a node owns, one by one; NULL: no more. */
@@ -202,6 +209,9 @@ CUresult graph_work_run(const struct graph_work *w, struct cu_stream *s);
 CUresult graph_run(struct cu_graph *g, struct cu_stream *s);
 
 /* ---- graph_program.c ------------------------------------------------------------------------ */
+
+/** graph_recordable() - can it be commands of the worker's? */
+bool graph_recordable(const struct graph_work *w);
 
 /** graph_program_check() - what only the worker can run must be what it can run. */
 CUresult graph_program_check(const struct cu_graph *g);

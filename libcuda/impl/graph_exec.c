@@ -4,7 +4,7 @@
  *
  * One is a copy of the program's graph with its nodes put in an order that the edges allow. A
  * launch submits them in that order to the stream, one by one or as commands that the worker keeps
- * (graph_program.c); branches do not run side by side. Launches of the same executable graph follow
+ * (graph_program.c); only then branches run side by side. Launches of the same executable graph follow
  * each other, whatever their streams.
  */
 #include <errno.h>
@@ -182,9 +182,25 @@ CUresult graph_run(struct cu_graph *g, struct cu_stream *s)
 	return r;
 }
 
+/* Is there anything but one row of nodes? */
+static bool has_branches(const struct cu_graph *g)
+{
+	size_t first = 0;
+
+	for (size_t i = 0; i < g->count; i++) {
+		const struct graph_node *n = g->node[i];
+
+		first += !n->in.count;
+		if (first > 1 || n->out.count > 1 ||
+		    (n->work.type == CU_GRAPH_NODE_TYPE_GRAPH && has_branches(n->work.child)))
+			return true;
+	}
+	return false;
+}
+
 /*
- * What is launched a second time as it is will be launched often: then the worker keeps its commands.
- * A graph that changes before each launch is submitted node by node.
+ * What is launched a second time as it is will be launched often: then the worker keeps its commands; also
+ * where they can run side by side. A graph that changes before each launch is submitted node by node.
  */
 static CUresult run(struct cu_exec *e, struct cu_stream *s)
 {
@@ -192,7 +208,8 @@ static CUresult run(struct cu_exec *e, struct cu_stream *s)
 
 	if (e->part && (e->ctx != s->ctx || e->ctx_id != s->ctx->id))
 		graph_program_drop(e);
-	if (!e->part && (e->launched || graph_program_needed(e->graph)))
+	if (!e->part && (e->launched || graph_program_needed(e->graph) ||
+			 (!e->changed && has_branches(e->graph))))
 		r = graph_program_make(e, s);
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -429,6 +446,7 @@ CUresult impl_cuGraphExecUpdate_v2(CUgraphExec hGraphExec, CUgraph hGraph,
 		} else {
 			pthread_mutex_lock(&e->lock);
 			graph_program_drop(e);
+			e->changed = true;
 			r = take_over(e->graph, g);
 			pthread_mutex_unlock(&e->lock);
 		}
@@ -480,6 +498,7 @@ static CUresult exec_set(CUgraphExec handle, CUgraphNode node, CUresult made,
 	}
 	pthread_mutex_lock(&e->lock);
 	graph_program_drop(e);
+	e->changed = true;
 	r = graph_work_replace(n, work);
 	pthread_mutex_unlock(&e->lock);
 	return r;
@@ -593,8 +612,10 @@ CUresult impl_cuGraphNodeSetEnabled(CUgraphExec hGraphExec, CUgraphNode hNode,
 	if (!can_disable(n))
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&e->lock);
-	if (n->disabled == (isEnabled != 0))
+	if (n->disabled == (isEnabled != 0)) {
 		graph_program_drop(e);
+		e->changed = true;
+	}
 	n->disabled = !isEnabled;
 	pthread_mutex_unlock(&e->lock);
 	return CUDA_SUCCESS;

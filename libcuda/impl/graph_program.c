@@ -5,8 +5,8 @@
  *
  * An executable graph becomes a list of parts: runs of nodes that are commands (kernels, fills, copies
  * between memory that the worker sees, values, conditional nodes), and between them, one by one, what
- * needs this process: host functions, events, pageable memory. A part is recorded by submitting its
- * nodes to a queue that keeps the commands instead of sending them.
+ * needs this process: host functions, events, pageable memory. graph_record.c records the commands, as
+ * tasks that the worker may run side by side. Parts follow each other.
  *
  * The worker forgets a part when told so; a launch may still stand in a ring then, so parts wait for
  * that on their context's list of the dead.
@@ -19,6 +19,7 @@
 #include "libcuda/core/error.h"
 #include "libcuda/impl/copy.h"
 #include "libcuda/impl/graph.h"
+#include "libcuda/impl/graph_record.h"
 #include "libcuda/impl/image.h"
 #include "libcuda/impl/queue.h"
 
@@ -30,24 +31,21 @@ struct graph_dead {
 };
 
 struct maker {
+	struct graph_recorder r;
 	struct cu_exec *e;
-	struct cu_stream *s;
-	struct queue_recorder rec;
 };
 
 /* ---- what can be commands ------------------------------------------------------------------- */
 
-static bool recordable(const struct graph_work *w);
-
 static bool all_recordable(const struct cu_graph *g)
 {
 	for (size_t i = 0; i < g->count; i++)
-		if (!recordable(&g->node[i]->work))
+		if (!graph_recordable(&g->node[i]->work))
 			return false;
 	return true;
 }
 
-static bool recordable(const struct graph_work *w)
+bool graph_recordable(const struct graph_work *w)
 {
 	switch (w->type) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
@@ -100,142 +98,13 @@ CUresult graph_program_check(const struct cu_graph *g)
 
 		if (w->type == CU_GRAPH_NODE_TYPE_GRAPH)
 			r = graph_program_check(w->child);
-		if (w->type != CU_GRAPH_NODE_TYPE_CONDITIONAL || (recordable(w) && !allocates(w)))
+		if (w->type != CU_GRAPH_NODE_TYPE_CONDITIONAL ||
+		    (graph_recordable(w) && !allocates(w)))
 			continue;
 		cu_log(CU_LOG_ERROR,
 		       "a conditional node with a host function, an event, an allocation or a "
 		       "copy of pageable memory in its body");
 		r = CUDA_ERROR_NOT_SUPPORTED;
-	}
-	return r;
-}
-
-/* ---- recording ------------------------------------------------------------------------------ */
-
-static CUresult record_graph(struct maker *m, const struct cu_graph *g);
-
-/* A branch whose target is not known yet; *ret_at: where it stands. */
-static CUresult record_branch(struct maker *m, uint32_t when, uint64_t va, uint32_t value,
-			      size_t *ret_at)
-{
-	struct vgpu_cmd_branch cmd = {
-		.head = { .op = VGPU_CMD_BRANCH, .bytes = sizeof(cmd) },
-		.va = va,
-		.value = value,
-		.when = when,
-	};
-
-	*ret_at = m->rec.bytes;
-	return cu_from_errno(queue_record_add(&m->rec, &cmd.head, NULL, 0));
-}
-
-/* The branch at @at leads to @target, or, with ~0, to what is recorded next. */
-static void lead(struct maker *m, size_t at, size_t target)
-{
-	uint64_t to = target == (size_t)-1 ? m->rec.bytes : target;
-
-	memcpy(m->rec.data + at + offsetof(struct vgpu_cmd_branch, target), &to, sizeof(to));
-}
-
-#define HERE ((size_t)-1)
-
-static CUresult record_while(struct maker *m, const struct graph_work *w)
-{
-	size_t top = m->rec.bytes, out, back;
-	CUresult r;
-
-	r = record_branch(m, VGPU_BRANCH_EQUAL, w->cond.handle->va, 0, &out);
-	if (r == CUDA_SUCCESS)
-		r = record_graph(m, w->cond.body[0]);
-	if (r == CUDA_SUCCESS)
-		r = record_branch(m, VGPU_BRANCH_ALWAYS, 0, 0, &back);
-	if (r != CUDA_SUCCESS)
-		return r;
-	lead(m, back, top);
-	lead(m, out, HERE);
-	return CUDA_SUCCESS;
-}
-
-/*
- * One body after the other, each behind a branch that passes it over. Of an IF: the first when the value
- * is not 0, the second when it is; of a SWITCH: number i when the value is i. The value is looked at
- * again before each body, so each ends with a way out.
- */
-static CUresult record_choice(struct maker *m, const struct graph_work *w)
-{
-	bool is_if = w->cond.type == CU_GRAPH_COND_TYPE_IF;
-	size_t *out, pass;
-	CUresult r = CUDA_SUCCESS;
-
-	out = calloc(w->cond.size, sizeof(*out));
-	if (!out)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	for (unsigned i = 0; i < w->cond.size && r == CUDA_SUCCESS; i++) {
-		bool otherwise = is_if && i == 0;
-
-		r = record_branch(m, otherwise ? VGPU_BRANCH_EQUAL : VGPU_BRANCH_NOT_EQUAL,
-				  w->cond.handle->va, is_if ? 0 : i, &pass);
-		if (r == CUDA_SUCCESS)
-			r = record_graph(m, w->cond.body[i]);
-		if (r == CUDA_SUCCESS)
-			r = record_branch(m, VGPU_BRANCH_ALWAYS, 0, 0, &out[i]);
-		if (r == CUDA_SUCCESS)
-			lead(m, pass, HERE);
-	}
-	for (unsigned i = 0; i < w->cond.size && r == CUDA_SUCCESS; i++)
-		lead(m, out[i], HERE);
-	free(out);
-	return r;
-}
-
-static CUresult record_node(struct maker *m, const struct graph_node *n)
-{
-	CUresult r;
-
-	switch (n->work.type) {
-	case CU_GRAPH_NODE_TYPE_GRAPH:
-		return record_graph(m, n->work.child);
-	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
-		return n->work.cond.type == CU_GRAPH_COND_TYPE_WHILE ? record_while(m, &n->work)
-								     : record_choice(m, &n->work);
-	default:
-		queue_record(&m->rec);
-		r = graph_work_run(&n->work, m->s);
-		queue_record(NULL);
-		return r;
-	}
-}
-
-static CUresult record_graph(struct maker *m, const struct cu_graph *g)
-{
-	CUresult r = CUDA_SUCCESS;
-
-	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++)
-		if (!g->order[i]->disabled)
-			r = record_node(m, g->order[i]);
-	return r;
-}
-
-/* What conditional nodes find at the start of each launch. */
-static CUresult record_values(struct maker *m, const struct cu_graph *g)
-{
-	struct vgpu_cmd_value_write cmd = {
-		.head = { .op = VGPU_CMD_VALUE_WRITE, .bytes = sizeof(cmd) },
-		.bytes = 4,
-	};
-	struct cu_graph *child;
-	CUresult r = CUDA_SUCCESS;
-
-	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
-		const struct graph_work *w = &g->node[i]->work;
-
-		if (w->type == CU_GRAPH_NODE_TYPE_CONDITIONAL && w->cond.handle->assign) {
-			cmd.va = w->cond.handle->va;
-			cmd.value = w->cond.handle->value;
-			r = cu_from_errno(queue_record_add(&m->rec, &cmd.head, NULL, 0));
-		}
-		for (unsigned j = 0; r == CUDA_SUCCESS && (child = graph_child(w, j)); j++)
-			r = record_values(m, child);
 	}
 	return r;
 }
@@ -267,16 +136,16 @@ static void forget(struct cu_ctx *ctx, uint32_t graph)
 /* Hands what was recorded to the worker. */
 static CUresult end_part(struct maker *m)
 {
-	struct link_dev *dev = m->s->ctx->dev->link;
-	struct image image = { .data = m->rec.data, .size = m->rec.bytes };
-	struct vgpu_graph_create req = { .ctx = m->s->ctx->ctx };
+	struct link_dev *dev = m->r.s->ctx->dev->link;
+	struct image image = { .data = m->r.rec.data, .size = m->r.rec.bytes };
+	struct vgpu_graph_create req = { .ctx = m->r.s->ctx->ctx };
 	struct vgpu_blob_destroy drop = { 0 };
 	CUresult r;
 	int err;
 
-	if (!m->rec.bytes)
+	graph_record_part(&m->r);
+	if (!image.size)
 		return CUDA_SUCCESS;
-	m->rec.bytes = 0;
 	err = image_send(dev, &image, &req.blob);
 	if (err < 0)
 		return cu_from_errno(err);
@@ -287,30 +156,16 @@ static CUresult end_part(struct maker *m)
 		return cu_from_errno(err);
 	r = add_part(m->e, req.graph, NULL);
 	if (r != CUDA_SUCCESS)
-		forget(m->s->ctx, req.graph);
+		forget(m->r.s->ctx, req.graph);
 	return r;
 }
 
-static CUresult make_parts(struct maker *m, const struct cu_graph *g)
+static CUresult add_other(struct graph_recorder *r, struct graph_node *n)
 {
-	CUresult r = CUDA_SUCCESS;
+	struct maker *m = (struct maker *)r;
+	CUresult e = end_part(m);
 
-	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
-		struct graph_node *n = g->order[i];
-
-		if (n->disabled)
-			continue;
-		if (recordable(&n->work)) {
-			r = record_node(m, n);
-		} else if (n->work.type == CU_GRAPH_NODE_TYPE_GRAPH) {
-			r = make_parts(m, n->work.child);
-		} else {
-			r = end_part(m);
-			if (r == CUDA_SUCCESS)
-				r = add_part(m->e, 0, n);
-		}
-	}
-	return r;
+	return e == CUDA_SUCCESS ? add_part(m->e, 0, n) : e;
 }
 
 /* Tells the worker of those that no stream needs any more. The caller holds ctx->lock. */
@@ -382,19 +237,18 @@ void graph_program_fini_ctx(struct cu_ctx *ctx)
 
 CUresult graph_program_make(struct cu_exec *e, struct cu_stream *s)
 {
-	struct maker m = { .e = e, .s = s, .rec = { .queue = queue_of(s) } };
+	struct maker m = { .e = e };
 	CUresult r;
 
 	e->ctx = s->ctx;
 	e->ctx_id = s->ctx->id;
-	r = record_values(&m, e->graph);
-	if (r == CUDA_SUCCESS)
-		r = make_parts(&m, e->graph);
+	graph_record_init(&m.r, s, add_other);
+	r = graph_record(&m.r, e->graph);
 	if (r == CUDA_SUCCESS)
 		r = end_part(&m);
 	if (r == CUDA_SUCCESS && !e->parts) /* an empty graph */
 		r = add_part(e, 0, NULL);
-	free(m.rec.data);
+	graph_record_fini(&m.r);
 	if (r != CUDA_SUCCESS)
 		graph_program_drop(e);
 	/* Where the worker has no room, nodes go one by one. */

@@ -34,7 +34,8 @@ static int greet(struct link *l, struct link_dev *d)
 		.magic = VGPU_MAGIC,
 		.version_major = VGPU_VERSION_MAJOR,
 		.version_minor = VGPU_VERSION_MINOR,
-		.features = VGPU_FEATURE_SHARED_PAGES | VGPU_FEATURE_VMM | VGPU_FEATURE_EXPORT,
+		.features = VGPU_FEATURE_SHARED_PAGES | VGPU_FEATURE_VMM | VGPU_FEATURE_EXPORT |
+			    VGPU_FEATURE_TASKS,
 		.window_base = l->window_base,
 		.window_size = l->window_size,
 	};

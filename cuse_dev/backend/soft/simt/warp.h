@@ -100,7 +100,7 @@ struct simt_barrier {
 
 struct simt_block {
 	struct simt_grid *grid;
-	struct simt_exec *exec; /* that runs it */
+	struct simt_exec *exec;	      /* that runs it */
 	const struct simt_code *code; /* the best there was when the block started */
 	uint32_t ctaid[3];
 	uint64_t linear;

@@ -34,3 +34,20 @@ extern "C" __global__ void bench_sgemm(const float *a, const float *b, float *c,
 	}
 	c[row * n + col] = sum;
 }
+
+// Until the host says so.
+extern "C" __global__ void bench_wait(volatile unsigned *flag)
+{
+	while (!*flag)
+		;
+}
+
+// A chain of dependent operations.
+extern "C" __global__ void bench_turns(unsigned *out, int turns)
+{
+	unsigned x = threadIdx.x;
+
+	for (int i = 0; i < turns; i++)
+		x = x * 1664525u + 1013904223u;
+	out[threadIdx.x] = x;
+}

@@ -45,6 +45,11 @@ struct cu_event {
  */
 CUresult cu_stream_get(CUstream handle, struct cu_stream **ret_stream);
 
+/** cu_stream_make() - one of the driver's own, which the legacy stream does not wait for. */
+CUresult cu_stream_make(struct cu_ctx *ctx, int priority, struct cu_stream **ret_stream);
+/** cu_stream_drop() - what is in it still runs. */
+void cu_stream_drop(struct cu_stream *s);
+
 /**
  * cu_stream_submit() - append one command of @bytes, with @body_bytes behind it (kernel parameters;
  * may be 0), after what the legacy rules say it must follow. Returns at once. @ret_seq may be NULL.

@@ -93,6 +93,7 @@ struct graph_node {
 	bool disabled;		    /* in executable graphs */
 	size_t mark;		    /* of whoever walks */
 	struct graph_point done;    /* graph_record.c */
+	uint32_t group;		    /* graph_lane.c */
 };
 
 struct graph_held; /* user objects; graph_object.c */
@@ -130,7 +131,12 @@ struct cu_graph {
 struct graph_part {
 	uint32_t graph;		 /* handle of the worker, 0 */
 	struct graph_node *node; /* if there is none */
+	uint32_t lane;
+	uint32_t first_wait, waits; /* in cu_exec.wait: parts of other lanes that it follows */
+	uint64_t seq;		    /* at the last launch, in its lane's stream */
 };
+
+#define GRAPH_LANES 4u /* streams that a launch uses at most; 0 is the one it was launched into */
 
 /** struct cu_exec - a CUgraphExec. */
 struct cu_exec {
@@ -146,8 +152,11 @@ struct cu_exec {
 	uint64_t ctx_id;
 	struct graph_part *part; /* NULL: not made */
 	size_t parts, part_cap;
-	bool launched; /* as it is now */
-	bool changed;  /* since it was instantiated */
+	uint32_t *wait;
+	uint32_t lanes;
+	struct cu_stream *lane[GRAPH_LANES]; /* from 1 on */
+	bool launched;			     /* as it is now */
+	bool changed;			     /* since it was instantiated */
 };
 
 /** graph_child() - the graphs that a node owns, one by one; NULL: no more. */

@@ -6,7 +6,8 @@
  * An executable graph becomes a list of parts: runs of nodes that are commands (kernels, fills, copies
  * between memory that the worker sees, values, conditional nodes), and between them, one by one, what
  * needs this process: host functions, events, pageable memory. graph_record.c records the commands, as
- * tasks that the worker may run side by side. Parts follow each other.
+ * tasks that the worker may run side by side. Parts follow each other in the stream, or, where graph_lane.c
+ * finds some that need not, in several.
  *
  * The worker forgets a part when told so; a launch may still stand in a ring then, so parts wait for
  * that on their context's list of the dead.
@@ -19,6 +20,7 @@
 #include "libcuda/core/error.h"
 #include "libcuda/impl/copy.h"
 #include "libcuda/impl/graph.h"
+#include "libcuda/impl/graph_lane.h"
 #include "libcuda/impl/graph_record.h"
 #include "libcuda/impl/image.h"
 #include "libcuda/impl/queue.h"
@@ -219,9 +221,17 @@ void graph_program_drop(struct cu_exec *e)
 	for (size_t i = 0; alive && i < e->parts; i++)
 		if (e->part[i].graph)
 			part_drop(e, e->part[i].graph);
+	for (uint32_t i = 1; i < GRAPH_LANES; i++) {
+		if (alive && e->lane[i])
+			cu_stream_drop(e->lane[i]);
+		e->lane[i] = NULL;
+	}
+	free(e->wait);
 	free(e->part);
+	e->wait = NULL;
 	e->part = NULL;
 	e->parts = e->part_cap = 0;
+	e->lanes = 0;
 }
 
 void graph_program_fini_ctx(struct cu_ctx *ctx)
@@ -235,6 +245,53 @@ void graph_program_fini_ctx(struct cu_ctx *ctx)
 	}
 }
 
+static CUresult make_part(struct maker *m, const struct graph_lanes *l, uint32_t index)
+{
+	const struct graph_lane_part *p = &l->part[index];
+	struct cu_exec *e = m->e;
+	CUresult r;
+
+	if (p->other) {
+		r = add_part(e, 0, p->other->disabled ? NULL : p->other);
+	} else {
+		r = graph_record_group(&m->r, e->graph, p->kind);
+		if (r == CUDA_SUCCESS)
+			r = end_part(m);
+		if (r == CUDA_SUCCESS && e->parts == index) /* nothing in it is a command */
+			r = add_part(e, 0, NULL);
+	}
+	if (r != CUDA_SUCCESS)
+		return r;
+	e->part[index].lane = p->lane;
+	e->part[index].first_wait = p->first_wait;
+	e->part[index].waits = p->waits;
+	return CUDA_SUCCESS;
+}
+
+/* NOT_SUPPORTED: they must follow each other. */
+static CUresult make_lanes(struct maker *m)
+{
+	struct cu_exec *e = m->e;
+	struct graph_lanes l;
+	CUresult r;
+
+	/* A green context's share is that of its own streams. */
+	if (m->r.s->green || !graph_lanes_wanted(e->graph))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	r = graph_lanes_plan(e->graph, &l);
+	for (uint32_t i = 1; r == CUDA_SUCCESS && i < l.lanes; i++)
+		r = cu_stream_make(m->r.s->ctx, m->r.s->priority, &e->lane[i]);
+	for (uint32_t i = 0; r == CUDA_SUCCESS && i < l.parts; i++)
+		r = make_part(m, &l, i);
+	if (r == CUDA_SUCCESS) {
+		e->lanes = l.lanes;
+		e->wait = l.wait;
+		l.wait = NULL;
+	}
+	graph_lanes_fini(&l);
+	return r;
+}
+
 CUresult graph_program_make(struct cu_exec *e, struct cu_stream *s)
 {
 	struct maker m = { .e = e };
@@ -243,7 +300,9 @@ CUresult graph_program_make(struct cu_exec *e, struct cu_stream *s)
 	e->ctx = s->ctx;
 	e->ctx_id = s->ctx->id;
 	graph_record_init(&m.r, s, add_other);
-	r = graph_record(&m.r, e->graph);
+	r = make_lanes(&m);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		r = graph_record(&m.r, e->graph);
 	if (r == CUDA_SUCCESS)
 		r = end_part(&m);
 	if (r == CUDA_SUCCESS && !e->parts) /* an empty graph */
@@ -255,19 +314,57 @@ CUresult graph_program_make(struct cu_exec *e, struct cu_stream *s)
 	return r == CUDA_ERROR_OUT_OF_MEMORY && !graph_program_needed(e->graph) ? CUDA_SUCCESS : r;
 }
 
-CUresult graph_program_run(struct cu_exec *e, struct cu_stream *s)
+static CUresult run_part(const struct graph_part *p, struct cu_stream *s)
 {
 	struct vgpu_cmd_graph_run cmd = {
 		.head = { .op = VGPU_CMD_GRAPH_RUN, .bytes = sizeof(cmd) },
+		.graph = p->graph,
 	};
+
+	if (cmd.graph)
+		return cu_from_errno(queue_submit(queue_of(s), &cmd.head, NULL));
+	return p->node ? graph_work_run(&p->node->work, s) : CUDA_SUCCESS;
+}
+
+/* All lanes begin behind what is in the stream of the launch, and it goes on behind all of them. */
+static CUresult run_lanes(struct cu_exec *e, struct cu_stream *s)
+{
+	struct vgpu_cmd_nop nop = { .head = { .op = VGPU_CMD_NOP, .bytes = sizeof(nop) } };
+	struct queue *first = queue_of(s), *q;
+	int r = queue_submit(first, &nop.head, NULL); /* what the stream must follow, they follow */
+	CUresult e1 = CUDA_SUCCESS;
+	uint64_t begin = link_submitted(first->link);
+
+	for (uint32_t i = 1; i < e->lanes && r == 0; i++)
+		r = queue_follow(queue_of(e->lane[i]), first, begin);
+	for (size_t i = 0; i < e->parts && r == 0 && e1 == CUDA_SUCCESS; i++) {
+		struct graph_part *p = &e->part[i];
+		struct cu_stream *lane = p->lane ? e->lane[p->lane] : s;
+
+		q = queue_of(lane);
+		for (uint32_t k = 0; k < p->waits && r == 0; k++) {
+			const struct graph_part *o = &e->part[e->wait[p->first_wait + k]];
+
+			r = queue_follow(q, o->lane ? queue_of(e->lane[o->lane]) : first, o->seq);
+		}
+		if (r == 0)
+			e1 = run_part(p, lane);
+		p->seq = link_submitted(q->link);
+	}
+	for (uint32_t i = 1; i < e->lanes && r == 0; i++) {
+		q = queue_of(e->lane[i]);
+		r = queue_follow(first, q, link_submitted(q->link));
+	}
+	return e1 != CUDA_SUCCESS ? e1 : cu_from_errno(r);
+}
+
+CUresult graph_program_run(struct cu_exec *e, struct cu_stream *s)
+{
 	CUresult r = CUDA_SUCCESS;
 
-	for (size_t i = 0; i < e->parts && r == CUDA_SUCCESS; i++) {
-		cmd.graph = e->part[i].graph;
-		if (cmd.graph)
-			r = cu_from_errno(queue_submit(queue_of(s), &cmd.head, NULL));
-		else if (e->part[i].node)
-			r = graph_work_run(&e->part[i].node->work, s);
-	}
+	if (e->lanes > 1)
+		return run_lanes(e, s);
+	for (size_t i = 0; i < e->parts && r == CUDA_SUCCESS; i++)
+		r = run_part(&e->part[i], s);
 	return r;
 }

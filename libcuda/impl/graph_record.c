@@ -248,11 +248,13 @@ static bool is_command(const struct graph_node *n)
 }
 
 /* The only one that waits for @n, and waits for nothing else; NULL. */
-static struct graph_node *only_next(const struct graph_node *n)
+static struct graph_node *only_next(const struct graph_recorder *m, const struct graph_node *n)
 {
 	struct graph_node *next = n->out.count == 1 ? n->out.edge[0].node : NULL;
 
-	return next && next->in.count == 1 ? next : NULL;
+	if (!next || next->in.count != 1 || (m->grouped && next->group != n->group))
+		return NULL;
+	return next;
 }
 
 /* @n, which waits for recorded ones only, and those behind it that can be in its task. */
@@ -263,7 +265,7 @@ static CUresult record_chain(struct graph_recorder *m, struct graph_node *n,
 
 	if (r == CUDA_SUCCESS)
 		r = begin_task(m);
-	for (; n && is_command(n) && r == CUDA_SUCCESS; n = only_next(n)) {
+	for (; n && is_command(n) && r == CUDA_SUCCESS; n = only_next(m, n)) {
 		if (!n->disabled)
 			r = record_node(m, n);
 		n->done = here(m);
@@ -284,34 +286,44 @@ static CUresult record_child(struct graph_recorder *m, struct graph_node *n,
 	return r == CUDA_SUCCESS ? record_all(m, n->work.child, entry, &n->done) : r;
 }
 
-static CUresult record_all(struct graph_recorder *m, const struct cu_graph *g,
-			   struct graph_point entry, struct graph_point *ret_exit)
+static void forget_points(const struct cu_graph *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		g->node[i]->done.part = 0;
+}
+
+static CUresult record_one(struct graph_recorder *m, struct graph_node *n, struct graph_point entry)
 {
 	CUresult r = CUDA_SUCCESS;
 
-	for (size_t i = 0; i < g->count; i++)
-		g->node[i]->done.part = 0;
-	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++) {
-		struct graph_node *n = g->order[i];
+	if (n->work.type == CU_GRAPH_NODE_TYPE_GRAPH)
+		return record_child(m, n, entry);
+	if (is_command(n))
+		return record_chain(m, n, entry);
+	if (!n->disabled)
+		r = m->other(m, n);
+	n->done.part = m->part - 1;
+	return r;
+}
 
-		if (n->done.part)
-			continue;
-		if (n->work.type == CU_GRAPH_NODE_TYPE_GRAPH) {
-			r = record_child(m, n, entry);
-		} else if (is_command(n)) {
-			r = record_chain(m, n, entry);
-		} else {
-			if (!n->disabled)
-				r = m->other(m, n);
-			n->done.part = m->part - 1;
-		}
-	}
+static CUresult record_all(struct graph_recorder *m, const struct cu_graph *g,
+			   struct graph_point entry, struct graph_point *ret_exit)
+{
+	bool grouped = m->grouped;
+	CUresult r = CUDA_SUCCESS;
+
+	m->grouped = false; /* a child is recorded as a whole */
+	forget_points(g);
+	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++)
+		if (!g->order[i]->done.part)
+			r = record_one(m, g->order[i], entry);
 	m->ndeps = 0;
 	if (!g->count)
 		r = add_dep(m, entry);
 	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++)
 		if (!g->node[i]->out.count)
 			r = add_dep(m, g->node[i]->done);
+	m->grouped = grouped;
 	return r == CUDA_SUCCESS ? join(m, ret_exit) : r;
 }
 
@@ -349,4 +361,19 @@ CUresult graph_record(struct graph_recorder *m, const struct cu_graph *g)
 	CUresult r = record_values(m, g);
 
 	return r == CUDA_SUCCESS ? record_all(m, g, begin, &end) : r;
+}
+
+CUresult graph_record_group(struct graph_recorder *m, const struct cu_graph *g, uint32_t group)
+{
+	struct graph_point begin = { .part = m->part - 1 };
+	CUresult r = CUDA_SUCCESS;
+
+	m->grouped = true;
+	for (size_t i = 0; i < g->count; i++)
+		if (g->node[i]->group == group)
+			g->node[i]->done.part = 0;
+	for (size_t i = 0; i < g->count && r == CUDA_SUCCESS; i++)
+		if (g->order[i]->group == group && !g->order[i]->done.part)
+			r = record_one(m, g->order[i], begin);
+	return r;
 }

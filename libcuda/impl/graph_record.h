@@ -13,7 +13,9 @@ struct graph_recorder {
 	struct queue_recorder rec; /* commands of the part that is being made */
 	/* For a node that is no command: ends the part (graph_record_part()) first. */
 	CUresult (*other)(struct graph_recorder *m, struct graph_node *n);
-	bool parallel;	/* the worker knows tasks */
+	bool parallel; /* the worker knows tasks */
+	bool grouped;  /* only nodes of this group of the graph are recorded */
+	uint32_t group;
 	bool values;	/* task 0 sets the values of conditional nodes: all others follow it */
 	uint32_t part;	/* its number, from 2 on */
 	uint32_t tasks; /* begun in it */
@@ -26,6 +28,8 @@ void graph_record_init(struct graph_recorder *m, struct cu_stream *s,
 void graph_record_fini(struct graph_recorder *m);
 /** graph_record() - all of it, with what conditional nodes find at the start of each launch. */
 CUresult graph_record(struct graph_recorder *m, const struct cu_graph *g);
+/** graph_record_group() - those of its nodes that are in @group; the others are recorded before or after. */
+CUresult graph_record_group(struct graph_recorder *m, const struct cu_graph *g, uint32_t group);
 /** graph_record_part() - what was recorded has been taken; what follows is the next part. */
 void graph_record_part(struct graph_recorder *m);
 

@@ -85,7 +85,12 @@ static CUresult make(struct cu_ctx *ctx, unsigned flags, int priority, const voi
 	return CUDA_SUCCESS;
 }
 
-static void drop(struct cu_stream *s)
+CUresult cu_stream_make(struct cu_ctx *ctx, int priority, struct cu_stream **ret_stream)
+{
+	return make(ctx, CU_STREAM_NON_BLOCKING, priority, NULL, ret_stream);
+}
+
+void cu_stream_drop(struct cu_stream *s)
 {
 	struct queue *q = queue_of(s);
 
@@ -160,7 +165,7 @@ void cu_stream_thread_fini(struct cu_thread *t)
 {
 	for (unsigned i = 0; i < t->stream_count; i++)
 		if (is_own(t, t->streams[i]))
-			drop(t->streams[i]);
+			cu_stream_drop(t->streams[i]);
 	free(t->streams);
 	t->streams = NULL;
 	t->stream_count = 0;
@@ -291,7 +296,7 @@ CUresult impl_cuStreamDestroy_v2(CUstream hStream)
 	if (!s || queue_of(s)->legacy || queue_of(s)->owner)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = cu_ctx_error(s->ctx);
-	drop(s);
+	cu_stream_drop(s);
 	return r;
 }
 

@@ -269,4 +269,131 @@ TEST_F(Branch, ChildrenAndDisabledNodes)
 	EXPECT_EQ(word(6), 4u);
 }
 
+/* Copies of a branch beside a kernel of another that waits for what they bring. */
+TEST_F(Branch, CopiesBesideKernels)
+{
+	CUDA_MEMCPY3D c = {};
+	CUgraphNode n;
+	uint32_t *host;
+
+	CU_OK(cuMemHostAlloc(reinterpret_cast<void **>(&host), 64, 0));
+	*host = 1;
+	meet_node({}, 0, 1);
+	c.srcMemoryType = CU_MEMORYTYPE_HOST;
+	c.srcHost = host;
+	c.dstMemoryType = CU_MEMORYTYPE_DEVICE;
+	c.dstDevice = p + 4;
+	c.WidthInBytes = 4;
+	c.Height = c.Depth = 1;
+	CU_OK(cuGraphAddMemcpyNode(&n, graph, nullptr, 0, &c, ctx));
+	CU_OK(cuGraphInstantiate(&exec, graph, 0));
+	for (int i = 0; i < 5; i++) {
+		CU_OK(cuMemsetD32Async(p, 0, 2, s));
+		launch();
+		EXPECT_EQ(word(0), 1u);
+	}
+	CU_OK(cuMemFreeHost(host));
+}
+
+/* A host function of one branch waits for a kernel of another, and that for it. */
+TEST_F(Branch, HostFunctionsBesideKernels)
+{
+	static uint32_t *flags;
+	CUDA_HOST_NODE_PARAMS h = {};
+	CUgraphNode root, host, k, end;
+	CUdeviceptr d;
+
+	CU_OK(cuMemHostAlloc(reinterpret_cast<void **>(&flags), 64, CU_MEMHOSTALLOC_DEVICEMAP));
+	if (cuMemHostGetDevicePointer(&d, flags, 0) != CUDA_SUCCESS ||
+	    getenv("VGPU_SHARED_PAGES") == nullptr || *getenv("VGPU_SHARED_PAGES") == '0') {
+		CU_OK(cuMemFreeHost(flags));
+		GTEST_SKIP() << "needs memory that host and kernels see at once";
+	}
+	h.fn = [](void *) {
+		while (!__atomic_load_n(&flags[0], __ATOMIC_ACQUIRE))
+			usleep(100);
+		__atomic_store_n(&flags[1], 1, __ATOMIC_RELEASE);
+	};
+	root = bump_node({}, 10);
+	CUdeviceptr mine = d, other = d + 4;
+	void *params[] = { &mine, &other };
+	k = kernel(meet, { root }, params);
+	CU_OK(cuGraphAddHostNode(&host, graph, &root, 1, &h));
+	end = bump_node({ k, host }, 11);
+	bump_node({ end }, 12);
+	CU_OK(cuGraphInstantiate(&exec, graph, 0));
+	for (uint32_t i = 1; i < 6; i++) {
+		flags[0] = flags[1] = 0;
+		launch();
+		EXPECT_EQ(word(10), i);
+		EXPECT_EQ(word(11), i);
+		EXPECT_EQ(word(12), i);
+	}
+	CU_OK(cuMemFreeHost(flags));
+}
+
+/* A random graph whose nodes are host functions and kernels: each says in which order it came. */
+TEST_F(Branch, EdgesHoldOverHostFunctions)
+{
+	struct note {
+		std::atomic<uint32_t> *clock;
+		uint32_t begin;
+	};
+	static std::atomic<uint32_t> clock;
+	std::vector<note> notes(60);
+	std::vector<std::vector<uint32_t>> before(60);
+	std::vector<CUgraphNode> nodes;
+	uint32_t x = 99;
+
+	for (uint32_t i = 0; i < 60; i++) {
+		std::vector<CUgraphNode> deps;
+		CUgraphNode n;
+
+		for (uint32_t k = 0; k < 2 && i > 3; k++) {
+			x = x * 1664525 + 1013904223;
+			uint32_t j = (x >> 8) % i;
+
+			if (deps.empty() || deps[0] != nodes[j]) {
+				deps.push_back(nodes[j]);
+				before[i].push_back(j);
+			}
+		}
+		notes[i] = { &clock, 0 };
+		if (i % 3 == 1) {
+			CUDA_HOST_NODE_PARAMS h = {};
+
+			h.fn = [](void *arg) {
+				note *w = static_cast<note *>(arg);
+
+				w->begin = ++*w->clock;
+			};
+			h.userData = &notes[i];
+			CU_OK(cuGraphAddHostNode(&n, graph, deps.data(), deps.size(), &h));
+		} else if (i < 4) {
+			n = add_node(deps, i, 1000, 1000);
+		} else {
+			n = add_node(deps, i, before[i][0], before[i].back());
+		}
+		nodes.push_back(n);
+	}
+	CU_OK(cuGraphInstantiate(&exec, graph, 0));
+	for (int round = 0; round < 5; round++) {
+		std::vector<uint32_t> sum(60);
+
+		CU_OK(cuMemsetD32Async(p, 0, kWords, s));
+		launch();
+		std::vector<uint8_t> got = read(p, 60 * 4);
+
+		for (uint32_t i = 0; i < 60; i++) {
+			if (i % 3 == 1)
+				for (uint32_t j : before[i])
+					EXPECT_TRUE(j % 3 != 1 || notes[j].begin < notes[i].begin)
+						<< j << " before " << i;
+			else
+				sum[i] = i < 4 ? 1 : sum[before[i][0]] + sum[before[i].back()] + 1;
+		}
+		EXPECT_EQ(memcmp(got.data(), sum.data(), 60 * 4), 0) << "round " << round;
+	}
+}
+
 } // namespace

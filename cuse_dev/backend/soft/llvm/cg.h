@@ -189,6 +189,8 @@ bool cg_takes_raw(const struct ir_inst *in, uint32_t source);
 
 /** cg_members() - which source is the mask of member lanes, or -1. */
 int cg_members(const struct ir_inst *in);
+/** cg_members_differ() - lanes at the start of @b may name different ones. */
+bool cg_members_differ(const struct cg *g, const struct cg_block *b);
 /** cg_pure() - computes from its sources alone. */
 bool cg_pure(const struct ir_inst *in);
 /** cg_converged() - no other lanes can be waiting while @b runs. */

@@ -6,7 +6,7 @@
  * block b runs, others can wait in
  *
  *	order(b)	blocks after b that branches left behind; the jump to t first runs those
- *			before t
+ *			before t. b itself, if its lanes may name different members
  *	park(b)		blocks whose lanes wait for a barrier or for other lanes, or that spin and have
  *			given others a turn; they come back through the dispatcher only
  *
@@ -24,6 +24,13 @@ bool cg_converged(const struct cg *g, uint32_t b)
 {
 	return !cg_bits_any(g->blocks[b].order, g->block_words) &&
 	       !cg_bits_any(g->blocks[b].park, g->block_words);
+}
+
+bool cg_members_differ(const struct cg *g, const struct cg_block *b)
+{
+	const struct ir_inst *in = b->insts;
+
+	return b->sync && cg_shape_operand(g, &in->opnd[in->nd + cg_members(in)]).kind > CG_UNI;
 }
 
 struct solve {
@@ -109,8 +116,14 @@ static void block_next(struct solve *s, uint32_t b)
 	struct cg *g = s->g;
 	struct cg_block *blk = &g->blocks[b];
 	uint32_t t[2], n = 0;
-	bool apart = !cg_converged(g, b);
+	bool apart;
 
+	/* Lanes that name other members run the block later, and then find the first ones ahead. */
+	if (cg_members_differ(g, blk) && !cg_bit(blk->order, b)) {
+		cg_bit_set(blk->order, b);
+		s->changed = true;
+	}
+	apart = !cg_converged(g, b);
 	if (apart && blk->sync)
 		any_next(s, b, b);
 	if (apart && blk->waits)

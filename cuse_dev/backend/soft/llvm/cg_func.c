@@ -304,27 +304,36 @@ static void end_switch(struct cg *g, const struct cg_block *b)
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
+/* Lanes that name the members that the first one names go on; the others come to this block again. */
+static V same_members(struct cg *g, V members)
+{
+	V first = cg_first_lane(g, members), same, others;
+
+	same = LLVMBuildICmp(g->b, LLVMIntEQ, members, cg_splat(g, first), "");
+	same = LLVMBuildAnd(g->b, cg_mask_from_vector(g, same), g->mask, "same");
+	others = LLVMBuildAnd(g->b, g->mask, LLVMBuildNot(g->b, same, ""), "");
+	LLVMBuildStore(g->b, others, pending_at(g, g->block));
+	g->mask = same;
+	return first;
+}
+
 /* The lanes that run want others: they go on when those have come too. */
 static void want_members(struct cg *g, const struct cg_block *b)
 {
 	const struct ir_inst *in = &b->insts[0];
 	const struct ir_operand *o = &in->opnd[in->nd + (uint32_t)cg_members(in)];
-	LLVMBasicBlockRef ask = new_block(g, "ask"), park = new_block(g, "park"),
-			  on = new_block(g, "on");
+	LLVMBasicBlockRef ask, park, on;
 	struct cg_val members;
 	V args[3], miss, alive;
 
-	if (cg_converged(g, g->block)) {
-		LLVMDeleteBasicBlock(ask);
-		LLVMDeleteBasicBlock(park);
-		LLVMDeleteBasicBlock(on);
+	if (cg_converged(g, g->block))
 		return;
-	}
+	ask = new_block(g, "ask");
+	park = new_block(g, "park");
+	on = new_block(g, "on");
 	members = cg_read(g, o, 32);
-	if (members.s.kind != CG_UNI) {
-		cg_fail(g, -ENOTSUP, "%u: members that differ, in diverged code", in->line);
-		members.u = cg_i32(g, 0);
-	}
+	if (cg_members_differ(g, b))
+		members = cg_value_uni(same_members(g, cg_vector(g, &members)));
 	alive = LLVMBuildAnd(g->b, CG_FIELD(g, lanes, i32),
 			     LLVMBuildNot(g->b, CG_FIELD(g, exited, i32), ""), "");
 	miss = LLVMBuildAnd(g->b, LLVMBuildAnd(g->b, members.u, alive, ""),

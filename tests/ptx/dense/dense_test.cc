@@ -491,7 +491,7 @@ TEST_P(Dense, AllInputs)
 	void *object = nullptr;
 	size_t bytes = 0;
 
-	opt.level = 2;
+	opt.level = LLVM_GOOD;
 	ASSERT_EQ(0, llvm_compile(u, &opt, &object, &bytes, text, sizeof(text))) << text;
 	ASSERT_EQ(0, llvm_load(object, bytes, codes[1], u->base_va, &code, text, sizeof(text)))
 		<< text;

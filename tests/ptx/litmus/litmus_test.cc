@@ -437,6 +437,35 @@ protected:
 		} while (!HasFailure() && clock::now() < end);
 	}
 
+#ifdef VGPU_HAVE_LLVM
+	/* At both levels, and in a grid of which other blocks are interpreted. */
+	void compiled(const struct ir_unit *u, struct simt_code *wide, Shape shape, Where where)
+	{
+		for (uint32_t level : { LLVM_QUICK, LLVM_GOOD }) {
+			struct llvm_options opt = {};
+			struct simt_code *code = nullptr;
+			void *object = nullptr;
+			char text[256] = "";
+			size_t bytes = 0;
+
+			opt.level = level;
+			ASSERT_EQ(0, llvm_compile(u, &opt, &object, &bytes, text, sizeof(text)))
+				<< text;
+			ASSERT_EQ(0, llvm_load(object, bytes, wide, u->base_va, &code, text,
+					       sizeof(text)))
+				<< text;
+			struct simt_code *const both[] = { code, code }, *const mixed[] = { code,
+											    wide };
+
+			repeat(both, shape, where, level ? "compiled" : "compiled quickly");
+			if (where == GRID)
+				repeat(mixed, shape, where, "compiled beside interpreted");
+			free(object);
+			simt_code_destroy(code);
+		}
+	}
+#endif
+
 	void all_tiers(Shape shape, Where where, const char *scope)
 	{
 		std::string ptx = kernel(GetParam(), shape, where, scope);
@@ -463,23 +492,7 @@ protected:
 			repeat(narrow, shape, where, "interpreted, SSE2");
 		repeat(inter, shape, where, "interpreted");
 #ifdef VGPU_HAVE_LLVM
-		struct llvm_options opt = {};
-		struct simt_code *code = nullptr;
-		void *object = nullptr;
-		size_t bytes = 0;
-
-		opt.level = 2;
-		ASSERT_EQ(0, llvm_compile(u, &opt, &object, &bytes, text, sizeof(text))) << text;
-		ASSERT_EQ(0, llvm_load(object, bytes, wide, u->base_va, &code, text, sizeof(text)))
-			<< text;
-		struct simt_code *const compiled[] = { code, code }, *const mixed[] = { code,
-											wide };
-
-		repeat(compiled, shape, where, "compiled");
-		if (where == GRID)
-			repeat(mixed, shape, where, "compiled beside interpreted");
-		free(object);
-		simt_code_destroy(code);
+		compiled(u, wide, shape, where);
 #endif
 		simt_code_destroy(base);
 		simt_code_destroy(wide);

@@ -180,7 +180,7 @@ protected:
 			opt.block[1] = block.y;
 			opt.block[2] = 1;
 		}
-		opt.level = 2;
+		opt.level = special ? LLVM_GOOD : LLVM_QUICK;
 		ASSERT_EQ(0, interp_prepare(u, &like, err, sizeof(err))) << err;
 		int r = llvm_compile(u, &opt, &object, &bytes, err, sizeof(err));
 

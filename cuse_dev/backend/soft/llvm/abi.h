@@ -100,6 +100,7 @@ struct llvm_ctx {
 #define LLVM_SECTION_UNIT ".vgpu.unit" /* bridged operations: an IR unit as text */
 
 #define LLVM_CODE_STOPS 1u /* may wait: warps run one by one on stacks of their own */
+#define LLVM_CODE_QUICK 2u /* made soon; there can be better code */
 
 /** struct llvm_info - the first thing in an object's LLVM_SECTION_INFO */
 struct llvm_info {

@@ -64,8 +64,12 @@ struct cg_reg {
 	struct cg_shape s;
 	bool mixed;  /* has a definition that may not be made canonical later, see cg_shape.c */
 	bool zeroed; /* may be read before it was written */
+	bool homed;  /* lives in cg->homes between blocks, see cg_home.c */
 	LLVMValueRef u, x[CG_MAX_GROUPS], v; /* allocas, as in cg_val */
+	uint32_t home;
 };
+
+#define CG_PARTS (2u + CG_MAX_GROUPS)
 
 enum cg_term { CG_JUMP, CG_BRANCH, CG_SWITCH, CG_EXIT };
 
@@ -120,6 +124,7 @@ struct cg {
 	LLVMValueRef room[CG_ROOMS]; /* operands of what goes lane by lane */
 	bool avx512;
 	LLVMBasicBlockRef dispatch, warp_end;
+	LLVMValueRef homes;		  /* NULL: registers live in LLVM's */
 	LLVMValueRef iota[CG_MAX_GROUPS]; /* of groups 1, 2, (3), 4 */
 
 	/* where the emitter stands */
@@ -292,6 +297,18 @@ bool cg_warp_op(struct cg *g, const struct ir_inst *in);
 bool cg_sreg(struct cg *g, const struct ir_inst *in);
 /** cg_bridge() - the interpreter does it. */
 void cg_bridge(struct cg *g, const struct ir_inst *in);
+
+/** cg_allocate() - make the allocas of a register. */
+void cg_allocate(struct cg *g, uint32_t reg);
+/** cg_parts() - the allocas of a register, NULL where it has none. */
+void cg_parts(const struct cg_reg *r, LLVMValueRef ret_at[CG_PARTS]);
+/** cg_home_init() - which registers live in memory; behind cg_reg's allocas, in the entry. */
+int cg_home_init(struct cg *g);
+/** cg_home_clear() - @r as its allocas have it. */
+void cg_home_clear(struct cg *g, const struct cg_reg *r);
+/** cg_home_load() - what block @b needs; cg_home_store() - what it has changed. */
+void cg_home_load(struct cg *g, const struct cg_block *b);
+void cg_home_store(struct cg *g, const struct cg_block *b);
 
 /** cg_print() - what is known, to stderr. */
 void cg_print(const struct cg *g);

@@ -417,7 +417,8 @@ static bool barrier(struct cg *g, const struct ir_inst *in, uint32_t next)
 
 bool cg_may_aside(const struct cg *g)
 {
-	return g->aside && (g->aside[g->at] || g->nasides < MOST_ASIDES);
+	return g->aside && g->opt->level != LLVM_QUICK &&
+	       (g->aside[g->at] || g->nasides < MOST_ASIDES);
 }
 
 LLVMBasicBlockRef cg_aside(struct cg *g)
@@ -481,11 +482,15 @@ static void block(struct cg *g, uint32_t n)
 		g->mask = LLVMBuildOr(g->b, g->mask, load32(g, at), "mask");
 		LLVMBuildStore(g->b, cg_i32(g, 0), at);
 	}
+	cg_home_load(g, b);
 	if (b->sync)
 		want_members(g, b);
 	instructions(g, b, count);
+	cg_home_store(g, b);
 	if (b->waits && !barrier(g, &b->insts[count], b->targets[0]))
 		return;
+	if (b->waits && b->insts[count].nd)
+		cg_home_store(g, b);
 	switch (b->term) {
 	case CG_JUMP:
 		jump(g, b->targets[0], g->mask);
@@ -509,28 +514,32 @@ static V alloca_of(struct cg *g, LLVMTypeRef t, const char *name)
 	return LLVMBuildAlloca(g->b, t, name);
 }
 
+void cg_allocate(struct cg *g, uint32_t reg)
+{
+	struct cg_reg *r = &g->regs[reg];
+	const char *name = g->f->regs[reg].name ? g->f->regs[reg].name : "";
+	LLVMTypeRef t = cg_int(g, r->bits);
+
+	if (r->s.kind == CG_UNI)
+		r->u = alloca_of(g, t, name);
+	if (r->s.kind == CG_WIDE)
+		r->u = alloca_of(g, g->i64, name);
+	if (r->s.kind == CG_VAR)
+		r->v = alloca_of(g, cg_vec(t), name);
+	if (r->s.kind == CG_WIDE && r->s.vector)
+		r->v = alloca_of(g, cg_vec(g->i32), name);
+	for (uint32_t k = 0; k < r->s.groups && (r->s.kind == CG_AFF || r->s.kind == CG_WIDE); k++)
+		r->x[k] = alloca_of(g, g->i32, name);
+}
+
 static void allocate(struct cg *g)
 {
-	for (uint32_t i = 0; i < g->f->nregs; i++) {
-		struct cg_reg *r = &g->regs[i];
-		const char *name = g->f->regs[i].name ? g->f->regs[i].name : "";
-		LLVMTypeRef t = cg_int(g, r->bits);
-
-		if (r->s.kind == CG_UNI)
-			r->u = alloca_of(g, t, name);
-		if (r->s.kind == CG_WIDE)
-			r->u = alloca_of(g, g->i64, name);
-		if (r->s.kind == CG_VAR)
-			r->v = alloca_of(g, cg_vec(t), name);
-		if (r->s.kind == CG_WIDE && r->s.vector)
-			r->v = alloca_of(g, cg_vec(g->i32), name);
-		for (uint32_t k = 0;
-		     k < r->s.groups && (r->s.kind == CG_AFF || r->s.kind == CG_WIDE); k++)
-			r->x[k] = alloca_of(g, g->i32, name);
-	}
+	for (uint32_t i = 0; i < g->f->nregs; i++)
+		cg_allocate(g, i);
 	g->mask_var = alloca_of(g, g->i32, "mask");
 	g->warp_var = alloca_of(g, g->i32, "warp");
 	g->budget_var = alloca_of(g, g->i32, "budget");
+	cg_home_init(g);
 	for (uint32_t i = 0; i < CG_ROOMS; i++)
 		g->room[i] = alloca_of(g, cg_vec(g->i64), "room");
 }
@@ -540,9 +549,12 @@ static void clear_registers(struct cg *g)
 {
 	for (uint32_t i = 0; i < g->f->nregs; i++) {
 		struct cg_reg *r = &g->regs[i];
-		V all[2 + CG_MAX_GROUPS] = { r->u, r->v, r->x[0], r->x[1], r->x[2], r->x[3] };
+		V all[CG_PARTS];
 
-		for (uint32_t k = 0; k < 2 + CG_MAX_GROUPS; k++) {
+		if (g->homes && !r->zeroed)
+			continue;
+		cg_parts(r, all);
+		for (uint32_t k = 0; k < CG_PARTS; k++) {
 			LLVMTypeRef t;
 
 			if (!all[k])
@@ -551,6 +563,8 @@ static void clear_registers(struct cg *g)
 			LLVMBuildStore(g->b, r->zeroed ? LLVMConstNull(t) : LLVMGetUndef(t),
 				       all[k]);
 		}
+		if (r->homed)
+			cg_home_clear(g, r);
 	}
 }
 

@@ -3,7 +3,9 @@
  * cg_object.c - llvm_compile(): the stages one after the other, passes, and the object.
  *
  * The passes are a short list, chosen by what it costs and brings: code comes in vectors already, so
- * nothing of LLVM's vectorisers, unrolling or inlining is wanted.
+ * nothing of LLVM's vectorisers, unrolling or inlining is wanted. The quick level only makes values of what a
+ * block keeps in allocas; everything else that LLVM has costs more than the code is worth before it is
+ * known to be hot.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -93,6 +95,7 @@ static int add_sections(struct cg *g)
 	char *text;
 
 	memcpy(info.block, g->opt->block, sizeof(info.block));
+	info.flags |= g->opt->level == LLVM_QUICK ? LLVM_CODE_QUICK : 0;
 	add_data(g, "vgpu_info", LLVM_SECTION_INFO, &info, sizeof(info), 8);
 	if (!g->nbridged)
 		return 0;
@@ -121,8 +124,8 @@ static LLVMTargetMachineRef machine(const struct llvm_options *opt)
 					     features	     ? features
 					     : opt->features ? opt->features
 							     : "",
-					     opt->level < 2 ? LLVMCodeGenLevelLess
-							    : LLVMCodeGenLevelDefault,
+					     opt->level == LLVM_QUICK ? LLVMCodeGenLevelNone
+								      : LLVMCodeGenLevelDefault,
 					     LLVMRelocPIC, LLVMCodeModelSmall);
 	LLVMDisposeMessage(text);
 	LLVMDisposeMessage(cpu);
@@ -164,11 +167,11 @@ static void print_module(struct cg *g)
 
 static int run_passes(struct cg *g, LLVMTargetMachineRef tm)
 {
-	static const char passes[] =
-		"function(mem2reg," INSTCOMBINE ",simplifycfg,early-cse<memssa>,"
-		"loop-mssa(licm),gvn," INSTCOMBINE ",simplifycfg,adce)";
+	static const char quick[] = "function(mem2reg,early-cse)";
+	static const char good[] = "function(mem2reg," INSTCOMBINE ",simplifycfg,early-cse<memssa>,"
+				   "loop-mssa(licm),gvn," INSTCOMBINE ",simplifycfg,adce)";
 	LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
-	LLVMErrorRef e = LLVMRunPasses(g->mod, passes, tm, o);
+	LLVMErrorRef e = LLVMRunPasses(g->mod, g->opt->level == LLVM_QUICK ? quick : good, tm, o);
 	char *text;
 
 	LLVMDisposePassBuilderOptions(o);

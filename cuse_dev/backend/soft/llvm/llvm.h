@@ -23,11 +23,13 @@
 #define LLVM_PRINT_OPT	4u /* LLVM IR after the passes */
 #define LLVM_PRINT_ASM	8u /* assembly */
 
+enum llvm_level { LLVM_QUICK, LLVM_GOOD };
+
 struct llvm_options {
 	uint32_t block[3];    /* the block shape that the code is made for; 0, 0, 0: any */
 	const char *cpu;      /* a name that LLVM knows, such as x86-64-v3; NULL: this machine's */
 	const char *features; /* of that CPU, or NULL */
-	uint32_t level;	      /* of code generation: 0 fast .. 2 good (the default is 2) */
+	uint32_t level;	      /* LLVM_QUICK: soon, LLVM_GOOD: fast code */
 	uint32_t print;	      /* LLVM_PRINT_* */
 };
 
@@ -63,5 +65,8 @@ void llvm_code_place(const struct simt_code *code, const void **ret_at, size_t *
 
 /** llvm_code_fits() - may a launch with this block shape run the code? */
 bool llvm_code_fits(const struct simt_code *code, const uint32_t block[3]);
+
+/** llvm_code_level() - at which the code was made. */
+enum llvm_level llvm_code_level(const struct simt_code *code);
 
 #endif

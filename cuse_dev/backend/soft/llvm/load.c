@@ -404,6 +404,13 @@ void llvm_code_place(const struct simt_code *code, const void **ret_at, size_t *
 	*ret_bytes = c->image_bytes;
 }
 
+enum llvm_level llvm_code_level(const struct simt_code *code)
+{
+	const struct llvm_code *c = (const struct llvm_code *)code;
+
+	return c->info.flags & LLVM_CODE_QUICK ? LLVM_QUICK : LLVM_GOOD;
+}
+
 bool llvm_code_fits(const struct simt_code *code, const uint32_t block[3])
 {
 	const struct llvm_code *c = (const struct llvm_code *)code;

@@ -422,7 +422,7 @@ static void write_perf_map(const struct run *r, const struct simt_code *code)
 static int compile(const struct run *r, const struct ir_unit *u, struct simt_code **code)
 {
 #ifdef VGPU_HAVE_LLVM
-	struct llvm_options opt = { .level = 2, .print = llvm_print_flags(r->print) };
+	struct llvm_options opt = { .level = LLVM_GOOD, .print = llvm_print_flags(r->print) };
 	struct simt_code *better;
 	char err[256] = "";
 	void *object;

@@ -39,7 +39,7 @@ struct server {
 static int compile(const struct job_msg *m, const char *text, void **ret_object, size_t *ret_bytes,
 		   char *err, size_t err_bytes)
 {
-	struct llvm_options opt = { .level = 2 };
+	struct llvm_options opt = { .level = m->level ? LLVM_GOOD : LLVM_QUICK };
 	struct base_arena *arena = arena_create(ARENA_BYTES);
 	struct ir_unit *unit;
 	int r;
@@ -198,6 +198,7 @@ int main(int argc, char **argv)
 	pthread_mutex_init(&s.keep, NULL);
 	if (store_open(CACHE_FD, &s.store) < 0)
 		s.store = NULL;
+	hello.threads = (uint32_t)a.threads;
 	r = limit_memory(a.memory);
 	if (r == 0)
 		r = job_send(SOCK_FD, &hello, -1, 0);

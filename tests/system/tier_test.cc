@@ -90,14 +90,17 @@ TEST_F(Tier, HotKernelIsCompiledWhileItRuns)
 
 TEST_F(Tier, NextProcessTakesItFromTheCache)
 {
+	unsigned compilers;
 	double best;
 
 	best = atof(heat()["best_us"].c_str());
 	EXPECT_EQ(started(), 1u);
-	/* From its first launches on; three times as fast again it cannot become. */
-	auto v = heat("1");
+	/* From its first launches on; three times as fast again it cannot become. Long enough for good code. */
+	auto v = heat("2");
 	EXPECT_LT(atof(v["best_us"].c_str()), best * 3);
-	EXPECT_EQ(started(), 1u) << "compiled once more";
+	compilers = started();
+	heat("1");
+	EXPECT_EQ(started(), compilers) << "compiled once more";
 }
 
 TEST_F(Tier, AnotherUserHasAnotherCache)

@@ -25,25 +25,25 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* With the best code there is; what is interpreted counts towards being compiled. */
+/* With the best code there is; what could be better counts towards being compiled. */
 static uint32_t run(struct backend_func *f, const struct backend_launch *l,
 		    struct simt_children *kids, struct backend_fault *ret_fault)
 {
 	struct simt_device *d = f->m->soft->simt;
 	struct tier_variant *v = f->tier ? tier_variant(f->tier, l->block) : NULL;
-	const struct simt_code *better = v ? __atomic_load_n(tier_slot(v), __ATOMIC_ACQUIRE) : NULL;
+	const struct simt_code *better;
+	bool open = v && tier_open(v);
 	uint64_t start;
 	uint32_t r;
 
-	if (v && !better) {
+	if (open)
 		tier_will_run(v, simt_work(f->code, l));
-		better = __atomic_load_n(tier_slot(v), __ATOMIC_ACQUIRE);
-	}
-	if (better || !v)
-		return simt_launch_better(d, better ? better : f->code, NULL, kids, f->ptx->name, l,
-					  ret_fault);
+	better = v ? __atomic_load_n(tier_slot(v), __ATOMIC_ACQUIRE) : NULL;
+	better = better ? better : f->code;
+	if (!open)
+		return simt_launch_better(d, better, NULL, kids, f->ptx->name, l, ret_fault);
 	start = now_ns();
-	r = simt_launch_better(d, f->code, tier_slot(v), kids, f->ptx->name, l, ret_fault);
+	r = simt_launch_better(d, better, tier_slot(v), kids, f->ptx->name, l, ret_fault);
 	tier_has_run(v, now_ns() - start);
 	return r;
 }
@@ -187,7 +187,7 @@ struct backend_ready {
 	struct tier_variant *v; /* NULL: it stays interpreted */
 	struct simt_ready *grid;
 	uint64_t work;
-	bool better; /* the grid has compiled code */
+	bool settled; /* no better code will come than the grid has */
 	uint32_t runs;
 };
 
@@ -234,19 +234,19 @@ int soft_prepare(struct backend_func *f, const struct backend_launch *l,
 	return 0;
 }
 
-/* Code that was compiled meanwhile. */
+/* The blocks of the grid look for better code themselves until there cannot be any. */
 static void improve(struct backend_ready *p)
 {
-	const struct simt_code *better = __atomic_load_n(tier_slot(p->v), __ATOMIC_ACQUIRE);
+	const struct simt_code *best;
 
-	if (!better) {
+	if (tier_open(p->v)) {
 		tier_will_run(p->v, p->work);
-		better = __atomic_load_n(tier_slot(p->v), __ATOMIC_ACQUIRE);
+		return;
 	}
-	if (better) {
-		simt_ready_code(p->grid, better);
-		p->better = true;
-	}
+	best = __atomic_load_n(tier_slot(p->v), __ATOMIC_ACQUIRE);
+	if (best)
+		simt_ready_code(p->grid, best);
+	p->settled = true;
 }
 
 uint32_t soft_launch_ready(struct backend_ready *p, struct backend_seat *s,
@@ -256,9 +256,9 @@ uint32_t soft_launch_ready(struct backend_ready *p, struct backend_seat *s,
 	uint32_t r, n = p->runs++;
 	uint64_t start;
 
-	if (p->v && !p->better)
+	if (p->v && !p->settled)
 		improve(p);
-	if (!p->v || p->better || (n > MEASURE_ONE_OF && n % MEASURE_ONE_OF))
+	if (!p->v || p->settled || (n > MEASURE_ONE_OF && n % MEASURE_ONE_OF))
 		return simt_ready_run(p->grid, seat, ret_fault);
 	start = now_ns();
 	r = simt_ready_run(p->grid, seat, ret_fault);

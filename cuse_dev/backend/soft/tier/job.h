@@ -7,8 +7,8 @@
  * runs its client's code, a compiler has parsed what that worker sent.
  *
  *	worker                                     compiler
- *	                               ◀── HELLO   a new one: what an earlier one had begun is lost
- *	COMPILE id, block, memfd: IR ──▶
+ *	                               ◀── HELLO threads; a new one: what an earlier one had begun is lost
+ *	COMPILE id, level, block, memfd: IR ──▶
  *	                               ◀── BEGUN id
  *	                               ◀── DONE id, status, memfd: object
  */
@@ -30,6 +30,8 @@ struct job_msg {
 	uint32_t id;	   /* chosen by the worker */
 	uint32_t block[3]; /* COMPILE: the shape to specialise for, 0, 0, 0: any */
 	int32_t status;	   /* DONE: 0 or a negative errno; -ENOTSUP: the interpreter keeps it */
+	uint32_t level;	   /* COMPILE: enum llvm_level */
+	uint32_t threads;  /* HELLO: jobs that it works on at once */
 	uint64_t bytes;	   /* of the memfd's content */
 	char text[128];	   /* DONE: why not; NUL-terminated */
 };

@@ -2,9 +2,13 @@
 /*
  * tier.c - states of a variant, and the thread that moves them on.
  *
- *	COLD ─hot─▶ QUEUED ─thread─▶ cache? ─┬─ hit ────────────────▶ READY
+ *	COLD ─hot─▶ QUEUED ─thread─▶ cache? ─┬─ hit ─────────────────▶ READY
  *	  │                                  └─ ASKED ─ DONE message ─┼─▶ READY
- *	  └─first launch─▶ cache? ─ hit ─▶ READY                      └─▶ FAILED (stays interpreted)
+ *	  └─first launch─▶ cache? ─ hit ─▶ READY                      └─▶ FAILED (stays as it is)
+ *
+ * A variant goes that way twice: for quick code, and, when that has run for a while, for good code; READY
+ * is good code only, with quick code it is COLD again. Good code takes the compiler long, so one of its threads is kept
+ * for others.
  *
  * The first launch of a shape looks into the cache itself: that costs less than the interpreted blocks
  * that would run meanwhile. The thread looks again, because another process may have compiled it since.
@@ -24,10 +28,13 @@
 #include "cuse_dev/backend/soft/llvm/llvm.h"
 #include "cuse_dev/backend/soft/tier/job.h"
 
-#define HOT_NS	     400000ull /* interpreted so long, a variant is compiled */
-#define HOT_WORK     200000ull /* warp instructions of one launch that are worth it beforehand */
-#define VARIANTS_MAX 6u	       /* shapes of a kernel; more share the code for any shape */
-#define ASKED_MAX    16u       /* jobs that the compiler has not answered */
+#define VARIANTS_MAX 6u	 /* shapes of a kernel; more share the code for any shape */
+#define ASKED_MAX    16u /* jobs that the compiler has not answered */
+
+/* What a variant has run for, in code of less than this level, when it is compiled. */
+static const uint64_t hot_ns[] = { [LLVM_QUICK] = 400000, [LLVM_GOOD] = 2000000 };
+/* Warp instructions of one launch that are worth it beforehand. */
+static const uint64_t hot_work[] = { [LLVM_QUICK] = 200000, [LLVM_GOOD] = 4000000 };
 
 enum state { COLD, QUEUED, ASKED, READY, FAILED };
 
@@ -35,9 +42,12 @@ struct tier_variant {
 	struct tier_variant *next; /* of the kernel */
 	struct tier_func *func;
 	uint32_t block[3];
-	const struct simt_code *code; /* atomic */
-	uint64_t heat_ns;	      /* atomic */
+	const struct simt_code *code; /* atomic; one of made */
+	struct simt_code *made[2];    /* by level; launches may run either */
+	uint64_t heat_ns;	      /* atomic; since the level */
 	uint32_t state;		      /* written under the lock, read without for a hint */
+	uint32_t level;		      /* that is wanted next; as state */
+	bool large;		      /* atomic: a launch was worth good code beforehand */
 	bool looked;		      /* atomic: the cache was asked by a launch */
 	bool begun;		      /* ASKED, and the compiler works on it */
 	uint32_t id;		      /* of its job */
@@ -65,7 +75,8 @@ struct tier {
 	pthread_cond_t moved; /* working has changed */
 	struct tier_variant *queued, **queued_last;
 	struct tier_variant *asked;
-	uint32_t nasked;
+	uint32_t nasked, ngood,
+		good_max;	      /* jobs, those of them for good code, and how many may be */
 	struct tier_variant *working; /* the thread looks at it without the lock */
 	uint32_t last_id;
 	bool stop;
@@ -81,15 +92,48 @@ static void poke(struct tier *t)
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
-/* Under the lock. The working variant is done with, one way or the other. */
-static void settle(struct tier *t, struct tier_variant *v, struct simt_code *code)
+static bool cold(const struct tier_variant *v)
 {
-	if (code)
-		__atomic_store_n(&v->code, code, __ATOMIC_RELEASE);
-	v->state = code ? READY : FAILED;
+	return __atomic_load_n(&v->state, __ATOMIC_RELAXED) == COLD;
 }
 
-static struct simt_code *load(const struct tier_variant *v, const void *object, size_t bytes)
+/* Under the lock, as whatever moves a variant. */
+static void enter(struct tier_variant *v, enum state state)
+{
+	__atomic_store_n(&v->state, state, __ATOMIC_RELAXED);
+}
+
+static void enqueue(struct tier *t, struct tier_variant *v)
+{
+	enter(v, QUEUED);
+	v->queue = NULL;
+	*t->queued_last = v;
+	t->queued_last = &v->queue;
+}
+
+/* Under the lock: @code, or none, for a variant that is in no list. */
+static void settle(struct tier *t, struct tier_variant *v, struct simt_code *code)
+{
+	if (!code) {
+		enter(v, FAILED);
+		return;
+	}
+	v->made[llvm_code_level(code)] = code;
+	__atomic_store_n(&v->code, code, __ATOMIC_RELEASE);
+	if (llvm_code_level(code) == LLVM_GOOD) {
+		enter(v, READY);
+		return;
+	}
+	__atomic_store_n(&v->heat_ns, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&v->level, LLVM_GOOD, __ATOMIC_RELAXED);
+	enter(v, COLD);
+	if (__atomic_load_n(&v->large, __ATOMIC_RELAXED))
+		enqueue(t, v);
+}
+
+/* NULL too if it is of less than @level. */
+static struct simt_code *load(const struct tier_variant *v, uint32_t level, const void *object,
+			      size_t bytes)
 {
 	struct simt_code *code = NULL;
 	char err[128];
@@ -97,10 +141,13 @@ static struct simt_code *load(const struct tier_variant *v, const void *object, 
 	if (llvm_load(object, bytes, v->func->interp, v->func->base_va, &code, err, sizeof(err)) <
 	    0)
 		return NULL;
-	return code;
+	if (llvm_code_level(code) >= level)
+		return code;
+	simt_code_destroy(code);
+	return NULL;
 }
 
-static struct simt_code *find_in_cache(struct tier *t, const struct tier_variant *v)
+static struct simt_code *find_in_cache(struct tier *t, const struct tier_variant *v, uint32_t level)
 {
 	struct simt_code *code;
 	struct store_key key;
@@ -115,7 +162,7 @@ static struct simt_code *find_in_cache(struct tier *t, const struct tier_variant
 	pthread_mutex_unlock(&t->cache_lock);
 	if (r < 0)
 		return NULL;
-	code = load(v, object, bytes);
+	code = load(v, level, object, bytes);
 	free(object);
 	return code;
 }
@@ -123,7 +170,9 @@ static struct simt_code *find_in_cache(struct tier *t, const struct tier_variant
 /* -EAGAIN: the compiler has enough for now. */
 static int ask(struct tier *t, const struct tier_variant *v, uint32_t id)
 {
-	struct job_msg m = { .kind = JOB_COMPILE, .id = id, .bytes = v->func->bytes };
+	struct job_msg m = {
+		.kind = JOB_COMPILE, .id = id, .level = v->level, .bytes = v->func->bytes
+	};
 	int fd, r;
 
 	if (t->sock < 0)
@@ -137,6 +186,29 @@ static int ask(struct tier *t, const struct tier_variant *v, uint32_t id)
 	return r;
 }
 
+/* Under the lock: the first in the queue for which there is room to ask. */
+static struct tier_variant *take(struct tier *t)
+{
+	struct tier_variant **p, *v;
+
+	for (p = &t->queued; (v = *p) && t->nasked < ASKED_MAX; p = &v->queue) {
+		if (v->level == LLVM_GOOD && t->ngood >= t->good_max)
+			continue;
+		*p = v->queue;
+		if (!*p)
+			t->queued_last = p;
+		return v;
+	}
+	return NULL;
+}
+
+/* The compiler works on it no more. */
+static void unask(struct tier *t, const struct tier_variant *v)
+{
+	t->nasked--;
+	t->ngood -= v->level == LLVM_GOOD;
+}
+
 /* Take one from the queue; false: there is none, or no room to ask. */
 static bool serve_queue(struct tier *t)
 {
@@ -145,19 +217,16 @@ static bool serve_queue(struct tier *t)
 	int r = 0;
 
 	pthread_mutex_lock(&t->lock);
-	v = t->nasked < ASKED_MAX ? t->queued : NULL;
+	v = take(t);
 	if (!v) {
 		pthread_mutex_unlock(&t->lock);
 		return false;
 	}
-	t->queued = v->queue;
-	if (!t->queued)
-		t->queued_last = &t->queued;
 	t->working = v;
 	v->id = ++t->last_id;
 	pthread_mutex_unlock(&t->lock);
 
-	code = find_in_cache(t, v);
+	code = find_in_cache(t, v, v->level);
 	if (!code)
 		r = ask(t, v, v->id);
 
@@ -170,11 +239,12 @@ static bool serve_queue(struct tier *t)
 			t->queued_last = &v->queue;
 		t->queued = v;
 	} else {
-		v->state = ASKED;
+		enter(v, ASKED);
 		v->begun = false;
 		v->queue = t->asked;
 		t->asked = v;
 		t->nasked++;
+		t->ngood += v->level == LLVM_GOOD;
 	}
 	t->working = NULL;
 	pthread_cond_broadcast(&t->moved);
@@ -191,7 +261,7 @@ static struct tier_variant *answered(struct tier *t, uint32_t id)
 		if (v->id != id)
 			continue;
 		*p = v->queue;
-		t->nasked--;
+		unask(t, v);
 		return v;
 	}
 	return NULL;
@@ -210,7 +280,7 @@ static void take_answer(struct tier *t, const struct job_msg *m, int fd)
 	if (!v)
 		return;
 	if (m->status == 0 && job_unpack(fd, m->bytes, JOB_MAX_OBJECT, &object) == 0) {
-		code = load(v, object, m->bytes);
+		code = load(v, v->level, object, m->bytes);
 		free(object);
 	}
 	pthread_mutex_lock(&t->lock);
@@ -232,8 +302,8 @@ static void forget_begun(struct tier *t)
 			continue;
 		}
 		*p = v->queue;
-		t->nasked--;
-		v->state = FAILED;
+		unask(t, v);
+		enter(v, FAILED);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -258,9 +328,9 @@ static void give_up(struct tier *t)
 	pthread_mutex_lock(&t->lock);
 	while ((v = t->asked)) {
 		t->asked = v->queue;
-		v->state = FAILED;
+		unask(t, v);
+		enter(v, FAILED);
 	}
-	t->nasked = 0;
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -273,9 +343,10 @@ static void take_message(struct tier *t)
 		give_up(t);
 		return;
 	}
-	if (m.kind == JOB_HELLO)
+	if (m.kind == JOB_HELLO) {
 		forget_begun(t);
-	else if (m.kind == JOB_BEGUN)
+		t->good_max = m.threads > 2 ? m.threads - 1 : 1;
+	} else if (m.kind == JOB_BEGUN)
 		mark_begun(t, m.id);
 	else if (m.kind == JOB_DONE)
 		take_answer(t, &m, fd);
@@ -314,6 +385,7 @@ int tier_create(int sock, int cache, struct tier **ret_tier)
 	t->sock = sock;
 	t->cache_fd = cache;
 	t->queued_last = &t->queued;
+	t->good_max = 1;
 	pthread_mutex_init(&t->cache_lock, NULL);
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->moved, NULL);
@@ -429,7 +501,8 @@ void tier_func_destroy(struct tier_func *f)
 	poke(t); /* there may be room to ask for others */
 	while ((v = f->variants)) {
 		f->variants = v->next;
-		simt_code_destroy((struct simt_code *)(uintptr_t)v->code);
+		for (uint32_t i = 0; i < 2; i++)
+			simt_code_destroy(v->made[i]);
 		free(v);
 	}
 	free(f->text);
@@ -477,51 +550,52 @@ const struct simt_code *const *tier_slot(const struct tier_variant *v)
 static void want(struct tier_variant *v)
 {
 	struct tier *t = v->func->tier;
-	bool queued = false;
 
 	pthread_mutex_lock(&t->lock);
-	if (v->state == COLD) {
-		v->state = QUEUED;
-		v->queue = NULL;
-		*t->queued_last = v;
-		t->queued_last = &v->queue;
-		queued = true;
-	}
+	if (v->state == COLD)
+		enqueue(t, v);
 	pthread_mutex_unlock(&t->lock);
-	if (queued)
-		poke(t);
+	poke(t);
 }
 
 static void look(struct tier_variant *v)
 {
 	struct tier *t = v->func->tier;
-	struct simt_code *code = find_in_cache(t, v);
+	struct simt_code *code = find_in_cache(t, v, LLVM_QUICK);
 	bool taken = false;
 
 	if (!code)
 		return;
 	pthread_mutex_lock(&t->lock);
-	if (v->state == COLD) {
+	if (v->state == COLD && v->level == LLVM_QUICK) {
 		settle(t, v, code);
 		taken = true;
 	}
 	pthread_mutex_unlock(&t->lock);
+	poke(t);
 	if (!taken)
 		simt_code_destroy(code);
 }
 
+bool tier_open(const struct tier_variant *v)
+{
+	return __atomic_load_n(&v->state, __ATOMIC_RELAXED) < READY;
+}
+
 void tier_will_run(struct tier_variant *v, uint64_t work)
 {
+	if (work >= hot_work[LLVM_GOOD])
+		__atomic_store_n(&v->large, true, __ATOMIC_RELAXED);
 	if (!__atomic_exchange_n(&v->looked, true, __ATOMIC_RELAXED))
 		look(v);
-	if (work >= HOT_WORK && __atomic_load_n(&v->state, __ATOMIC_RELAXED) == COLD)
+	if (cold(v) && work >= hot_work[__atomic_load_n(&v->level, __ATOMIC_RELAXED)])
 		want(v);
 }
 
 void tier_has_run(struct tier_variant *v, uint64_t ns)
 {
-	if (__atomic_load_n(&v->state, __ATOMIC_RELAXED) != COLD)
-		return;
-	if (__atomic_add_fetch(&v->heat_ns, ns, __ATOMIC_RELAXED) >= HOT_NS)
+	uint32_t level = __atomic_load_n(&v->level, __ATOMIC_RELAXED);
+
+	if (cold(v) && __atomic_add_fetch(&v->heat_ns, ns, __ATOMIC_RELAXED) >= hot_ns[level])
 		want(v);
 }

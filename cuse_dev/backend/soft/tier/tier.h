@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tier.h - which code a launch runs: interpreted at first, compiled when the kernel is hot.
+ * tier.h - which code a launch runs: interpreted at first, compiled quickly when the kernel is hot, and well
+ * when it stays so.
  *
  * Here: how hot a kernel is, per block shape; asking cache and compiler; publishing what comes back.
  * A launch never waits for a compiler: each block of a grid takes the best code there is when it
@@ -42,8 +43,9 @@ const struct simt_code *const *tier_slot(const struct tier_variant *v);
 /**
  * tier_will_run() - a launch of about @work warp instructions begins: in the cache? hot enough at once? The
  * slot may be filled when it returns.
- * tier_has_run() - it took @ns, of which all or a part was interpreted.
+ * tier_has_run() - it took @ns. Both only while tier_open() says that there may be better code one day.
  */
+bool tier_open(const struct tier_variant *v);
 void tier_will_run(struct tier_variant *v, uint64_t work);
 void tier_has_run(struct tier_variant *v, uint64_t ns);
 

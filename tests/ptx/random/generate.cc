@@ -492,8 +492,9 @@ private:
 			break;
 		default:
 			// A lane that does not exist gives no value that one could rely on.
-			put("shfl.sync.%s.b32 %%i|%%q, %s, %u, %s, %%warp;", how, r().c_str(),
-			    pick(32), how[0] == 'u' ? "0" : "31");
+			put("shfl.sync.%s.b32 %%i|%%q, %s, %s, %s, %%warp;", how, r().c_str(),
+			    (chance(50) ? r() : std::to_string(pick(32))).c_str(),
+			    how[0] == 'u' ? "0" : "31");
 			put("@%%full mov.b32 %s, %%i;", r().c_str());
 		}
 	}

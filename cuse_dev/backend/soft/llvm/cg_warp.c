@@ -178,21 +178,104 @@ static V shuffled(struct cg *g, const struct ir_inst *in)
 	return v;
 }
 
+/* v[from[i]] in each lane i. */
+/* Numbers from @first on, as many as @n. */
+static V row(struct cg *g, uint32_t first, uint32_t n)
+{
+	V all[CG_LANES];
+
+	for (uint32_t i = 0; i < n; i++)
+		all[i] = cg_i32(g, first + i);
+	return LLVMConstVector(all, n);
+}
+
+static V half(struct cg *g, V v, uint32_t k)
+{
+	return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(LLVMTypeOf(v)),
+				      row(g, k * CG_LANES / 2, CG_LANES / 2), "");
+}
+
+/* v[from[i]] in each lane i: through memory, or one instruction for 16 lanes. */
+static V permute(struct cg *g, V v, V from)
+{
+	LLVMTypeRef over[2] = { LLVMTypeOf(v) };
+	V a[4], r[2];
+
+	if (!g->avx512) {
+		LLVMBuildStore(g->b, v, g->room[0]);
+		a[0] = LLVMBuildGEP2(g->b, g->i32, g->room[0], &from, 1, "");
+		a[1] = cg_i32(g, 4);
+		a[2] = LLVMConstAllOnes(cg_vec(g->i1));
+		a[3] = LLVMGetPoison(over[0]);
+		over[1] = LLVMTypeOf(a[0]);
+		return cg_intrinsic(g, "llvm.masked.gather", over, 2, a, 4);
+	}
+	a[0] = half(g, v, 0);
+	a[2] = half(g, v, 1);
+	for (uint32_t k = 0; k < 2; k++) {
+		a[1] = half(g, from, k);
+		r[k] = cg_intrinsic(g, "llvm.x86.avx512.vpermi2var.d.512", NULL, 0, a, 3);
+	}
+	return LLVMBuildShuffleVector(g->b, r[0], r[1], row(g, 0, CG_LANES), "shfl");
+}
+
+/* As shuffle_from(), for distances and limits that are known when the code runs. */
+static V shuffle_lanes(struct cg *g, uint32_t mode, V n, V c, V *ret_ok)
+{
+	V i = row(g, 0, CG_LANES), low = cg_const_like(g, i, 31), seg, rest, max, j;
+
+	n = LLVMBuildAnd(g->b, n, low, "");
+	seg = LLVMBuildAnd(g->b, LLVMBuildLShr(g->b, c, cg_const_like(g, c, 8), ""), low, "");
+	rest = LLVMBuildNot(g->b, seg, "");
+	max = LLVMBuildOr(g->b, LLVMBuildAnd(g->b, i, seg, ""),
+			  LLVMBuildAnd(g->b, LLVMBuildAnd(g->b, c, low, ""), rest, ""), "");
+	switch (mode & 3) {
+	case IR_SHFL_UP:
+		j = LLVMBuildSub(g->b, i, n, "");
+		break;
+	case IR_SHFL_DOWN:
+		j = LLVMBuildAdd(g->b, i, n, "");
+		break;
+	case IR_SHFL_BFLY:
+		j = LLVMBuildXor(g->b, i, n, "");
+		break;
+	default:
+		j = LLVMBuildOr(g->b, LLVMBuildAnd(g->b, i, seg, ""),
+				LLVMBuildAnd(g->b, n, rest, ""), "");
+		break;
+	}
+	*ret_ok =
+		LLVMBuildICmp(g->b, (mode & 3) == IR_SHFL_UP ? LLVMIntSGE : LLVMIntULE, j, max, "");
+	return LLVMBuildSelect(g->b, *ret_ok, LLVMBuildAnd(g->b, j, low, ""), i, "from");
+}
+
+static V read_vector(struct cg *g, const struct ir_operand *o)
+{
+	struct cg_val v = cg_read(g, o, 32);
+
+	return cg_vector(g, &v);
+}
+
 static bool emit_shuffle(struct cg *g, const struct ir_inst *in)
 {
 	const struct ir_operand *o = &in->opnd[in->nd];
-	V pick[CG_LANES], ok[CG_LANES], v;
+	V pick[CG_LANES], ok[CG_LANES], v, from;
 
-	if (!ir_is_number(&o[1]) || !ir_is_number(&o[2]))
-		return false;
+	if (!ir_is_number(&o[1]) || !ir_is_number(&o[2])) {
+		from = shuffle_lanes(g, in->sub, read_vector(g, &o[1]), read_vector(g, &o[2]), ok);
+		v = permute(g, shuffled(g, in), from);
+		put(g, &in->opnd[0], v);
+		put(g, &in->opnd[1], ok[0]);
+		return true;
+	}
 	for (uint32_t i = 0; i < CG_LANES; i++) {
-		uint32_t from;
+		uint32_t lane;
 
 		ok[i] = LLVMConstInt(
 			g->i1,
-			shuffle_from(in->sub, i, (uint32_t)o[1].imm, (uint32_t)o[2].imm, &from),
+			shuffle_from(in->sub, i, (uint32_t)o[1].imm, (uint32_t)o[2].imm, &lane),
 			false);
-		pick[i] = cg_i32(g, from);
+		pick[i] = cg_i32(g, lane);
 	}
 	v = shuffled(g, in);
 	v = LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(LLVMTypeOf(v)),

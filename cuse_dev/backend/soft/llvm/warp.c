@@ -209,9 +209,25 @@ static void meet(struct llvm_warp *w)
 	}
 }
 
+#define STEP 16u
+
+static bool any_of(const uint32_t *pending)
+{
+	uint32_t any = 0;
+
+	for (uint32_t i = 0; i < STEP; i++)
+		any |= pending[i];
+	return any;
+}
+
+/* Large kernels have hundreds of blocks, and lanes wait in few of them. */
 static uint32_t next_pending(const struct llvm_warp *w, uint32_t from)
 {
-	for (uint32_t i = from; i < w->code->info.nblocks; i++)
+	uint32_t i = from, n = w->code->info.nblocks;
+
+	while (i + STEP <= n && !any_of(w->pending + i))
+		i += STEP;
+	for (; i < n; i++)
 		if (w->pending[i])
 			return i;
 	return LLVM_NO_BLOCK;

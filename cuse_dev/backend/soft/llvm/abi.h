@@ -49,8 +49,10 @@ struct llvm_ctx;
 	X(ptr, uint8_t *, shared)                                                                  \
 	X(ptr, const uint8_t *, params)                                                            \
 	X(ptr, uint8_t *, local)        /* lane i at local + i * local_stride */                   \
+	X(ptr, uint8_t *, locals)       /* of the first warp, where warps run in turns */          \
 	X(i64, uint64_t, local_stride)                                                             \
 	X(ptr, uint32_t *, pending)     /* per block: lanes that wait there and may run */         \
+	X(ptr, uint8_t *, frames)       /* what warps keep over barriers, frame_bytes each */      \
 	X(ptr, uint8_t *, slots)        /* operands of bridged operations, LLVM_SLOT bytes each */ \
 	X(i32, uint32_t, shared_bytes)                                                             \
 	X(i32, uint32_t, local_bytes)                                                              \
@@ -101,6 +103,9 @@ struct llvm_ctx {
 
 #define LLVM_CODE_STOPS 1u /* may wait: warps run one by one on stacks of their own */
 #define LLVM_CODE_QUICK 2u /* made soon; there can be better code */
+#define LLVM_CODE_TURNS 4u /* warps of a block run in turns, from barrier to barrier */
+
+#define LLVM_MAX_FRAME (1u << 20)
 
 /** struct llvm_info - the first thing in an object's LLVM_SECTION_INFO */
 struct llvm_info {
@@ -108,10 +113,12 @@ struct llvm_info {
 	uint32_t block[3];
 	uint32_t nblocks; /* entries of pending */
 	uint32_t nbridged;
-	uint32_t flags; /* LLVM_CODE_* */
+	uint32_t flags;	      /* LLVM_CODE_* */
+	uint32_t frame_bytes; /* of a warp that waits its turn */
+	uint32_t pad;
 };
 
-#define LLVM_MAGIC 0x31766d6c6c757067ull
+#define LLVM_MAGIC 0x32766d6c6c757067ull
 
 /** llvm_abi_magic() - changes whenever one of the lists does. */
 static inline uint64_t llvm_abi_magic(void)

@@ -62,9 +62,10 @@ struct cg_val {
 struct cg_reg {
 	uint32_t bits;
 	struct cg_shape s;
-	bool mixed;  /* has a definition that may not be made canonical later, see cg_shape.c */
-	bool zeroed; /* may be read before it was written */
-	bool homed;  /* lives in cg->homes between blocks, see cg_home.c */
+	bool mixed;	/* has a definition that may not be made canonical later, see cg_shape.c */
+	bool zeroed;	/* may be read before it was written */
+	bool homed;	/* lives in cg->homes between blocks, see cg_home.c */
+	uint32_t place; /* in a warp's frame, see cg_phase.c */
 	LLVMValueRef u, x[CG_MAX_GROUPS], v; /* allocas, as in cg_val */
 	uint32_t home;
 };
@@ -88,11 +89,12 @@ struct cg_block {
 	uint32_t ntargets;
 	uint32_t *targets;
 	uint32_t line;
-	bool pendable;	 /* lanes may wait to run it */
-	uint64_t *live;	 /* registers live at the start */
-	uint64_t *keep;	 /* registers that lanes which do not run may read */
-	uint64_t *order; /* later blocks where lanes may wait, which the order runs next */
-	uint64_t *park;	 /* blocks where lanes may wait that do not take part in the order */
+	bool pendable;	   /* lanes may wait to run it */
+	uint64_t *live;	   /* registers live at the start */
+	uint64_t *written; /* registers that may have been written since the phase began */
+	uint64_t *keep;	   /* registers that lanes which do not run may read */
+	uint64_t *order;   /* later blocks where lanes may wait, which the order runs next */
+	uint64_t *park;	   /* blocks where lanes may wait that do not take part in the order */
 	LLVMBasicBlockRef bb;
 };
 
@@ -109,7 +111,10 @@ struct cg {
 	uint32_t nblocks;
 	struct cg_reg *regs;
 	uint32_t block_words, reg_words;
-	bool stops;	  /* has barriers or waits in loops: warps run one by one */
+	bool stops;  /* waits in ways that phases are no help for: warps run one by one */
+	bool phases; /* has barriers, and runs from one to the next, see cg_phase.c */
+	bool counts; /* has bar.red */
+	uint32_t frame_bytes, nresumes;
 	bool exits_count; /* the runtime must know which lanes have ended */
 	bool dispatches;
 
@@ -123,8 +128,11 @@ struct cg {
 	LLVMValueRef mask_var, warp_var, budget_var;
 	LLVMValueRef room[CG_ROOMS]; /* operands of what goes lane by lane */
 	bool avx512;
-	LLVMBasicBlockRef dispatch, warp_end;
-	LLVMValueRef homes;		  /* NULL: registers live in LLVM's */
+	LLVMValueRef homes; /* NULL: registers live in LLVM's, or they lie in the warp's frame */
+	bool has_homes;
+	LLVMBasicBlockRef dispatch, warp_end, next_warp;
+	LLVMValueRef frames, resumes, resume_var, more_var, pred_var, come_var,
+		value_var;		  /* phases */
 	LLVMValueRef iota[CG_MAX_GROUPS]; /* of groups 1, 2, (3), 4 */
 
 	/* where the emitter stands */
@@ -309,6 +317,26 @@ void cg_home_clear(struct cg *g, const struct cg_reg *r);
 /** cg_home_load() - what block @b needs; cg_home_store() - what it has changed. */
 void cg_home_load(struct cg *g, const struct cg_block *b);
 void cg_home_store(struct cg *g, const struct cg_block *b);
+/** cg_home_resume() - behind the barrier at the end of @b: what it had changed before it. */
+void cg_home_resume(struct cg *g, const struct cg_block *b);
+/** cg_clear_register() - to nothing: it is not live. */
+void cg_clear_register(struct cg *g, uint32_t reg);
+
+/* ---- cg_phase.c ------------------------------------------------------------------------------ */
+
+/** cg_phases() - can the kernel run in phases? Sets phases or stops when it has barriers. */
+int cg_phases(struct cg *g);
+/** cg_phase_homes() - a warp's frame is the homes of its registers, of @bytes; cg_phase_home() - where. */
+void cg_phase_homes(struct cg *g, uint32_t bytes);
+LLVMValueRef cg_phase_home(struct cg *g);
+/** cg_phase_entry() - the variables of the loop over phases. */
+void cg_phase_entry(struct cg *g);
+/** cg_phase_begin() - a warp's turn: to where it stopped, or to @start; the switch. */
+LLVMValueRef cg_phase_begin(struct cg *g, LLVMBasicBlockRef start);
+void cg_phase_end_warp(struct cg *g);
+void cg_phase_over(struct cg *g, LLVMBasicBlockRef again, LLVMBasicBlockRef done);
+/** cg_phase_wait() - at a barrier; returns the value for bar.red, or NULL. */
+LLVMValueRef cg_phase_wait(struct cg *g, LLVMValueRef preds);
 
 /** cg_print() - what is known, to stderr. */
 void cg_print(const struct cg *g);

@@ -264,7 +264,7 @@ static void find_loops(struct cg *g)
 		for (uint32_t t = 0; t < blk->ntargets; t++)
 			for (uint32_t k = blk->targets[t]; k <= b && !blk->turns; k++)
 				blk->turns = g->blocks[k].polls;
-		g->stops |= blk->waits || blk->turns;
+		g->stops |= blk->turns;
 		g->exits_count |= blk->waits || blk->sync;
 	}
 }

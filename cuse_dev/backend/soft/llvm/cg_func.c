@@ -8,6 +8,8 @@
  *		dispatch:		the runtime picks the next block (rare, see cg_frontier.c)
  *	}
  *
+ * Kernels with barriers: see cg_phase.c.
+ *
  * A jump to block t first runs blocks before t where lanes wait: pending[t] |= mask; on to that block.
  * Which blocks these can be is known (order), usually none or one. The mask is never empty in a block.
  */
@@ -397,6 +399,10 @@ static bool barrier(struct cg *g, const struct ir_inst *in, uint32_t next)
 	args[0] = id;
 	args[1] = count;
 	args[2] = g->mask;
+	if (g->phases) {
+		bar_result(g, in, cg_phase_wait(g, preds));
+		return true;
+	}
 	cg_set_field(g, offsetof(struct llvm_ctx, line), cg_i32(g, in->line));
 	if (cg_converged(g, g->block)) {
 		args[3] = preds;
@@ -544,28 +550,24 @@ static void allocate(struct cg *g)
 		g->room[i] = alloca_of(g, cg_vec(g->i64), "room");
 }
 
-/* Registers start as nothing, so that no value comes from the warp before. */
-static void clear_registers(struct cg *g)
+void cg_clear_register(struct cg *g, uint32_t reg)
 {
-	for (uint32_t i = 0; i < g->f->nregs; i++) {
-		struct cg_reg *r = &g->regs[i];
-		V all[CG_PARTS];
+	const struct cg_reg *r = &g->regs[reg];
+	V all[CG_PARTS];
 
-		if (g->homes && !r->zeroed)
+	if (g->has_homes && !r->zeroed)
+		return;
+	cg_parts(r, all);
+	for (uint32_t k = 0; k < CG_PARTS; k++) {
+		LLVMTypeRef t;
+
+		if (!all[k])
 			continue;
-		cg_parts(r, all);
-		for (uint32_t k = 0; k < CG_PARTS; k++) {
-			LLVMTypeRef t;
-
-			if (!all[k])
-				continue;
-			t = LLVMGetAllocatedType(all[k]);
-			LLVMBuildStore(g->b, r->zeroed ? LLVMConstNull(t) : LLVMGetUndef(t),
-				       all[k]);
-		}
-		if (r->homed)
-			cg_home_clear(g, r);
+		t = LLVMGetAllocatedType(all[k]);
+		LLVMBuildStore(g->b, r->zeroed ? LLVMConstNull(t) : LLVMGetUndef(t), all[k]);
 	}
+	if (r->homed)
+		cg_home_clear(g, r);
 }
 
 static void invariants(struct cg *g)
@@ -605,18 +607,36 @@ static void begin_warp(struct cg *g)
 	cg_set_field(g, offsetof(struct llvm_ctx, lanes), lanes);
 	cg_set_field(g, offsetof(struct llvm_ctx, exited), cg_i32(g, 0));
 	cg_set_field(g, offsetof(struct llvm_ctx, sync_ok), cg_i32(g, 0));
-	clear_registers(g);
+	if (g->phases) {
+		LLVMBasicBlockRef start = new_block(g, "start");
+
+		g->resumes = cg_phase_begin(g, start);
+		LLVMPositionBuilderAtEnd(g->b, start);
+	}
+	/* Registers start as nothing, so that no value comes from the warp before. */
+	for (uint32_t i = 0; i < g->f->nregs; i++)
+		cg_clear_register(g, i);
 	LLVMBuildStore(g->b, lanes, g->mask_var);
 	LLVMBuildBr(g->b, g->blocks[0].bb);
 }
 
 static void end_warp(struct cg *g, LLVMBasicBlockRef again, LLVMBasicBlockRef done)
 {
-	V next = LLVMBuildAdd(g->b, load32(g, g->warp_var), cg_i32(g, 1), "");
+	LLVMBasicBlockRef over = g->phases ? new_block(g, "over") : done;
+	V next;
 
+	if (g->phases) {
+		cg_phase_end_warp(g);
+		LLVMPositionBuilderAtEnd(g->b, g->next_warp);
+	}
+	next = LLVMBuildAdd(g->b, load32(g, g->warp_var), cg_i32(g, 1), "");
 	LLVMBuildStore(g->b, next, g->warp_var);
 	LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntULT, next, LLVMGetParam(g->fn, 2), ""),
-			again, done);
+			again, over);
+	if (g->phases) {
+		LLVMPositionBuilderAtEnd(g->b, over);
+		cg_phase_over(g, again, done);
+	}
 }
 
 static void dispatcher(struct cg *g)
@@ -654,6 +674,10 @@ int cg_func(struct cg *g)
 	invariants(g);
 	LLVMBuildStore(g->b, LLVMGetParam(g->fn, 1), g->warp_var);
 	LLVMBuildStore(g->b, cg_i32(g, LLVM_BUDGET), g->budget_var);
+	if (g->phases) {
+		g->next_warp = new_block(g, "next_warp");
+		cg_phase_entry(g);
+	}
 	LLVMBuildBr(g->b, warp);
 	LLVMPositionBuilderAtEnd(g->b, warp);
 	begin_warp(g);

@@ -11,6 +11,9 @@
  * LLVM's time for values that cross blocks grows with blocks times registers: each block that lanes may
  * come to from several places, and the dispatcher above all, has a phi for each. A warp's registers are
  * more than the CPU's, so most of them would lie in memory anyway. Registers of one block are LLVM's.
+ *
+ * In a kernel that runs in phases (cg_phase.c) the homes are the warp's frame: at a barrier everything that
+ * lives is there already.
  */
 #include <errno.h>
 
@@ -74,6 +77,11 @@ int cg_home_init(struct cg *g)
 		r->home = bytes;
 		bytes = place(r, bytes);
 	}
+	g->has_homes = true;
+	if (g->phases) {
+		cg_phase_homes(g, bytes);
+		return 0;
+	}
 	g->homes = LLVMBuildArrayAlloca(g->b, cg_vec(g->i32), cg_i32(g, bytes / 128 + 1), "homes");
 	LLVMSetAlignment(g->homes, 64);
 	return 0;
@@ -83,7 +91,7 @@ int cg_home_init(struct cg *g)
 
 static void move(struct cg *g, const struct cg_reg *r, bool load)
 {
-	LLVMValueRef all[CG_PARTS];
+	LLVMValueRef all[CG_PARTS], homes = g->phases ? cg_phase_home(g) : g->homes;
 	uint64_t at = r->home;
 
 	cg_parts(r, all);
@@ -94,7 +102,7 @@ static void move(struct cg *g, const struct cg_reg *r, bool load)
 		if (!all[k])
 			continue;
 		t = LLVMGetAllocatedType(all[k]);
-		p = LLVMBuildGEP2(g->b, g->i8, g->homes, &i, 1, "");
+		p = LLVMBuildGEP2(g->b, g->i8, homes, &i, 1, "");
 		v = LLVMBuildLoad2(g->b, t, load ? p : all[k], "");
 		m = LLVMBuildStore(g->b, v, load ? all[k] : p);
 		LLVMSetAlignment(load ? v : m, at % 64 ? 8 : 64);
@@ -137,8 +145,11 @@ static void renew(struct cg *g, uint32_t reg)
 	LLVMPositionBuilderAtEnd(g->b, at);
 }
 
-static void each(struct cg *g, const struct cg_block *b, bool load)
+enum when { BEGIN, RESUME, END };
+
+static void each(struct cg *g, const struct cg_block *b, enum when when)
 {
+	const bool load = when != END;
 	uint64_t *used = arena_alloc(g->arena, 2 * (size_t)g->reg_words * 8 + 8), *written;
 
 	if (!used) {
@@ -151,14 +162,14 @@ static void each(struct cg *g, const struct cg_block *b, bool load)
 		/* Lanes that do not run keep what they have, and so it is read, too. */
 		uint64_t in = b->live[i] | b->keep[i];
 
-		for (uint64_t set = load ? used[i] : written[i]; set; set &= set - 1) {
+		for (uint64_t set = when == BEGIN ? used[i] : written[i]; set; set &= set - 1) {
 			uint32_t r = i * 64 + (uint32_t)__builtin_ctzll(set);
 
 			if (!g->regs[r].homed)
 				continue;
-			if (load)
+			if (when == BEGIN)
 				renew(g, r);
-			if (!load || (in & set & -set))
+			if (when != BEGIN || (in & set & -set))
 				move(g, &g->regs[r], load);
 		}
 	}
@@ -166,12 +177,17 @@ static void each(struct cg *g, const struct cg_block *b, bool load)
 
 void cg_home_load(struct cg *g, const struct cg_block *b)
 {
-	if (g->homes)
-		each(g, b, true);
+	if (g->has_homes)
+		each(g, b, BEGIN);
+}
+
+void cg_home_resume(struct cg *g, const struct cg_block *b)
+{
+	each(g, b, RESUME);
 }
 
 void cg_home_store(struct cg *g, const struct cg_block *b)
 {
-	if (g->homes)
-		each(g, b, false);
+	if (g->has_homes)
+		each(g, b, END);
 }

@@ -90,7 +90,9 @@ static int add_sections(struct cg *g)
 	struct llvm_info info = { .magic = llvm_abi_magic(),
 				  .nblocks = g->nblocks,
 				  .nbridged = g->nbridged,
-				  .flags = g->stops ? LLVM_CODE_STOPS : 0 };
+				  .flags = (g->stops ? LLVM_CODE_STOPS : 0) |
+					   (g->phases ? LLVM_CODE_TURNS : 0),
+				  .frame_bytes = g->frame_bytes };
 	struct ir_unit u = *g->unit;
 	char *text;
 
@@ -357,6 +359,8 @@ int llvm_compile(const struct ir_unit *unit, const struct llvm_options *opt, voi
 	r = cg_flow(&g);
 	if (r == 0)
 		r = cg_frontier(&g);
+	if (r == 0)
+		r = cg_phases(&g);
 	if (r == 0 && opt->print & LLVM_PRINT_IR)
 		cg_print(&g);
 	if (r == 0)

@@ -280,6 +280,8 @@ static int read_info(struct object *o, struct llvm_code *code)
 		return bad(o, "made by another version");
 	if (code->info.nblocks > LLVM_MAX_BLOCKS || code->info.nbridged > LLVM_MAX_BRIDGED)
 		return bad(o, "too many blocks or bridged operations");
+	if (code->info.frame_bytes > LLVM_MAX_FRAME || code->info.frame_bytes % 64)
+		return bad(o, "frames of %u bytes", code->info.frame_bytes);
 	return 0;
 }
 
@@ -368,6 +370,7 @@ int llvm_load(const void *object, size_t bytes, const struct simt_code *like,
 	code->base.tier = &llvm_tier;
 	code->slot_bytes = slot_bytes((const struct interp_code *)code->bridge);
 	code->base.whole = !(code->info.flags & LLVM_CODE_STOPS);
+	code->base.turns = code->base.whole && code->info.flags & LLVM_CODE_TURNS;
 	code->image = o.image;
 	code->image_bytes = o.image_bytes;
 	*ret_code = &code->base;

@@ -42,6 +42,8 @@ struct llvm_warp {
 	uint32_t npending;
 	uint8_t *slots;
 	size_t slot_bytes;
+	uint8_t *frames;
+	size_t frames_bytes;
 	uint32_t ngroups;
 	struct llvm_group groups[LLVM_GROUPS];
 	uint32_t turn; /* block from which pick() looks on, after a turn was given */

@@ -82,6 +82,8 @@ static void identify(struct llvm_warp *w)
 	w->iw.base.lanes = w->c.lanes;
 	w->iw.base.exited = w->c.exited;
 	w->frame.lanes = w->c.lanes;
+	if (w->code->base.turns)
+		w->iw.base.local = w->c.local;
 }
 
 /* The interpreter's warp looks like this for a bridged operation. */
@@ -409,6 +411,7 @@ static void warp_destroy(struct simt_warp *base)
 	llvm_stack_destroy(w->stack);
 	free(w->pending);
 	free(w->slots);
+	free(w->frames);
 	free(w);
 }
 
@@ -416,6 +419,7 @@ static void warp_destroy(struct simt_warp *base)
 static int make_room(struct llvm_warp *w, const struct llvm_code *code)
 {
 	size_t slots = code->slot_bytes;
+	size_t frames = (size_t)code->info.frame_bytes * w->iw.base.block->nwarps;
 
 	if (code->info.nblocks > w->npending) {
 		free(w->pending);
@@ -433,6 +437,14 @@ static int make_room(struct llvm_warp *w, const struct llvm_code *code)
 			return -ENOMEM;
 		memset(w->slots, 0, slots);
 		w->slot_bytes = slots;
+	}
+	if (frames > w->frames_bytes) {
+		free(w->frames);
+		w->frames_bytes = 0;
+		w->frames = aligned_alloc(64, frames);
+		if (!w->frames)
+			return -ENOMEM;
+		w->frames_bytes = frames;
 	}
 	return 0;
 }
@@ -453,6 +465,8 @@ static void fill(struct llvm_warp *w)
 	c->shared = b->shared;
 	c->params = g->params;
 	c->local = w->iw.base.local;
+	c->locals = w->iw.base.local;
+	c->frames = w->frames;
 	c->local_stride = w->iw.base.local_stride;
 	c->pending = w->pending;
 	c->slots = w->slots + INTERP_BRIDGE_HEAD;
@@ -502,6 +516,7 @@ static enum simt_stop warp_run(struct simt_warp *base)
 	outer = simt_trap_set(&w->iw.trap);
 	running = w;
 	llvm_switch(&w->caller_sp, w->sp);
+	w->iw.base.local = w->c.locals;
 	simt_trap_set(outer);
 	return w->stop;
 }

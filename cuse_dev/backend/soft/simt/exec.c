@@ -74,11 +74,11 @@ void simt_exec_destroy(struct simt_exec *x)
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-static int warp_local(struct simt_warp *w, uint32_t bytes)
+static int warp_local(struct simt_warp *w, uint32_t bytes, uint32_t warps)
 {
 	/* An odd number of lines between lanes, so that they do not fight for the same cache sets. */
 	size_t stride = ((size_t)bytes + 63) / 64 * 64 + 64;
-	size_t want = stride * SIMT_LANES;
+	size_t want = stride * SIMT_LANES * warps;
 	void *p;
 
 	w->local_stride = stride;
@@ -117,7 +117,8 @@ static struct simt_warp *get_warp(struct simt_exec *x, struct simt_block *b, uin
 	w->cluster_arrived = 0;
 	w->cluster_passed = 0;
 	w->cluster_waiting = 0;
-	if ((b->grid->code->uses_local && warp_local(w, b->grid->local_bytes) < 0) ||
+	if ((b->grid->code->uses_local &&
+	     warp_local(w, b->grid->local_bytes, b->code->turns ? b->nwarps : 1) < 0) ||
 	    tier->warp_start(w, b->code) < 0) {
 		w->next = *list;
 		*list = w;

@@ -58,6 +58,7 @@ struct simt_code {
 	bool uses_local;      /* wants local memory at all */
 	bool has_loops;
 	bool whole; /* a context runs all warps of a block in its turn, and never waits */
+	bool turns; /* that, and its warps take turns: each needs local memory of its own */
 };
 
 /** struct simt_grid - one launch; read-only for warps except as marked */

@@ -99,6 +99,7 @@ struct backend_launch {
 	uint64_t
 		heap_bytes; /* free lists inside; zero-filled before the first launch of a context */
 	uint32_t sms;	    /* of the device, that it may use; 0: all */
+	int32_t priority;   /* blocks of a grid with a smaller number start first */
 	uint32_t stack_bytes;		 /* CU_LIMIT_STACK_SIZE */
 	const volatile uint32_t *cancel; /* nonzero: stop soon, result CUDA_ERROR_LAUNCH_FAILED */
 };

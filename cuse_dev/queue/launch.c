@@ -198,6 +198,7 @@ void queue_launch_common(struct queue_stream *s, struct backend_launch *l)
 {
 	l->cancel = (const volatile uint32_t *)&s->cancel;
 	l->sms = atomic_load_explicit(&s->sms, memory_order_relaxed);
+	l->priority = s->priority;
 }
 
 static void execute(struct queue_stream *s, struct queue_kernel *k, const struct vgpu_cmd_launch *c)

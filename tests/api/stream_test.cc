@@ -238,6 +238,73 @@ TEST_F(Stream, ValuesInMemory)
 	CU_OK(cuMemFree(p));
 }
 
+/*
+ * A kernel, a copy, a host function and a wait, each in a stream of its own and each in need of the next one:
+ * they end only if all of them are under way at once.
+ */
+TEST_F(Stream, EverythingOverlaps)
+{
+	static const char meet_ptx[] = R"(
+.version 7.0
+.target sm_75
+.address_size 64
+.visible .entry meet(.param .u64 mine, .param .u64 other)
+{
+	.reg .pred %p;
+	.reg .b32 %r<2>;
+	.reg .b64 %d<2>;
+	ld.param.u64 %d0, [mine];
+	ld.param.u64 %d1, [other];
+	mov.u32 %r0, 1;
+	st.volatile.global.u32 [%d0], %r0;
+AGAIN:
+	ld.volatile.global.u32 %r1, [%d1];
+	setp.eq.u32 %p, %r1, 0;
+	@%p bra AGAIN;
+	ret;
+}
+)";
+	static std::atomic<bool> go;
+	CUdeviceptr p = alloc(64), mine = p, other = p + 4, copied = p + 8;
+	void *params[] = { &mine, &other };
+	CUstream kernel, copy, host, look;
+	uint32_t seen = 0;
+	CUmodule m;
+	CUfunction f;
+
+	go = false;
+	CU_OK(cuModuleLoadData(&m, meet_ptx));
+	CU_OK(cuModuleGetFunction(&f, m, "meet"));
+	CU_OK(cuMemsetD32(p, 0, 16));
+	CU_OK(cuCtxSynchronize());
+	for (CUstream *s : { &kernel, &copy, &host, &look })
+		CU_OK(cuStreamCreate(s, CU_STREAM_NON_BLOCKING));
+	CU_OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, kernel, params, nullptr));
+	CU_OK(cuStreamWaitValue32(copy, mine, 1, CU_STREAM_WAIT_VALUE_EQ));
+	CU_OK(cuMemcpyDtoDAsync(copied, mine, 4, copy));
+	CU_OK(cuLaunchHostFunc(
+		host,
+		[](void *) {
+			while (!go)
+				usleep(100);
+		},
+		nullptr));
+	CU_OK(cuMemsetD32Async(other, 1, 1, host));
+	while (!seen) {
+		CU_OK(cuMemcpyDtoHAsync(&seen, copied, 4, look));
+		CU_OK(cuStreamSynchronize(look));
+	}
+	CU_OK(cuStreamSynchronize(copy));
+	CU_IS(cuStreamQuery(kernel), CUDA_ERROR_NOT_READY);
+	CU_IS(cuStreamQuery(host), CUDA_ERROR_NOT_READY);
+	go = true;
+	CU_OK(cuStreamSynchronize(kernel));
+	for (CUstream s : { kernel, copy, host, look })
+		CU_OK(cuStreamDestroy(s));
+	CU_OK(cuModuleUnload(m));
+	CU_OK(cuMemFree(p));
+}
+
 TEST_F(Stream, Attributes)
 {
 	CUlaunchAttributeValue in = {}, out = {};

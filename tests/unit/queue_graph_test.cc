@@ -159,6 +159,24 @@ TEST_F(QueueGraph, LaunchesArePreparedOnce)
 	EXPECT_EQ(40u, fake::prepared - prepared);
 }
 
+/* Launches have the priority of the stream that they run in. */
+TEST_F(QueueGraph, PrioritiesOfStreams)
+{
+	uint32_t g;
+
+	launch(0, 1);
+	ASSERT_EQ(0, create(&g));
+	for (int priority : { -3, 0, -5 }) {
+		stream = f.stream(ctx, nullptr, priority);
+		seq = 0;
+		EXPECT_EQ(0u, run(g));
+		EXPECT_EQ(priority, fake::priority);
+		EXPECT_EQ(0, f.submit(stream, list.data(), uint32_t(list.size())));
+		EXPECT_EQ(0u, f.wait(stream, ++seq));
+		EXPECT_EQ(priority, fake::priority);
+	}
+}
+
 TEST_F(QueueGraph, BranchesBothWays)
 {
 	uint32_t g;

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -368,4 +369,102 @@ block
 			busy += !before.count(thread) && ns > 1000000;
 	}
 	EXPECT_EQ(2u, busy) << "helpers with more than 1 ms of CPU time";
+}
+
+/*
+ * A grid of 400 blocks is running on two threads of the device and its launcher when a more urgent one comes:
+ * until all of that one's blocks have started, each thread starts no more than the few that it has taken already.
+ */
+TEST_F(Block, UrgentGridsStartFirst)
+{
+	// Params: the clock; where each block puts its time; turns. A block's start is its tick of the clock.
+	load(R"(
+unit params=24 depth=1
+func "k" regs u64 u64 u32 u32 u32 u32 pred
+block
+	ld u64 u64 space=param %0 = 0
+	ld u64 u64 space=param %1 = 8
+	ld u32 u32 space=param %2 = 16
+	sreg u32 sub=%ctaid.x %3 =
+	mad.wide u32 %1 = %3, 4, %1
+	atom u32 sub=add space=global %4 = %0, 1
+	st u32 space=global %1, %4
+	mov u32 %5 = 0
+	jump 1
+block
+	add u32 %5 = %5, 1
+	setp u32 cmp=lt %6, _ = %5, %2, _
+	br %6 1 2
+block
+	exit
+)");
+	constexpr uint32_t kLow = 600, kHigh = 150, kTaken = 3 * 4;
+	uint64_t low[3] = { kWindow, kWindow + 4096, 10000 };
+	uint64_t high[3] = { kWindow, kWindow + 8192, 10000 };
+	struct backend_launch ll = launch, lh;
+	struct backend_fault fl = {}, fh = {};
+	uint32_t first, last, between = 0;
+
+	memset(words(), 0, 16384);
+	dev.threads = 3;
+	ASSERT_EQ(0, simt_device_create(&dev, &device));
+	ll.block[0] = 1;
+	ll.param_bytes = 24;
+	lh = ll;
+	ll.params = low;
+	ll.grid[0] = kLow;
+	lh.params = high;
+	lh.grid[0] = kHigh;
+	lh.priority = -3;
+	std::thread t([&] { EXPECT_EQ(0u, simt_launch(device, code, "low", &ll, &fl)); });
+	while (__atomic_load_n(words(), __ATOMIC_ACQUIRE) < 10)
+		std::this_thread::yield();
+	EXPECT_EQ(0u, simt_launch(device, code, "high", &lh, &fh));
+	t.join();
+	std::sort(words() + 2048, words() + 2048 + kHigh);
+	first = words()[2048];
+	last = words()[2048 + kHigh - 1 -
+		       kTaken]; /* the last few have been taken, which counts as started */
+	for (uint32_t i = 0; i < kLow; i++)
+		between += words()[1024 + i] > first && words()[1024 + i] < last;
+	EXPECT_LE(between, kTaken)
+		<< "blocks of the other grid started between " << first << " and " << last;
+	EXPECT_EQ(kLow + kHigh, words()[0]);
+	EXPECT_LT(last, kLow) << "the urgent grid came too late to say anything";
+}
+
+// Grids of all priorities at once, again and again: none is lost, none waits for ever.
+TEST_F(Block, ManyPriorities)
+{
+	load(R"(
+unit params=8 depth=1
+func "k" regs u64 u32 u32
+block
+	ld u64 u64 space=param %0 = 0
+	red u32 sub=add space=global %0, 1
+	exit
+)");
+	std::vector<std::thread> threads;
+
+	memset(words(), 0, 4096);
+	dev.threads = 3;
+	ASSERT_EQ(0, simt_device_create(&dev, &device));
+	for (uint32_t i = 0; i < 6; i++)
+		threads.emplace_back([this, i] {
+			uint64_t at = kWindow + 64 * i;
+			struct backend_launch l = launch;
+			struct backend_fault f = {};
+
+			l.params = &at;
+			l.param_bytes = 8;
+			l.grid[0] = 3000;
+			l.block[0] = 64;
+			l.priority = -(int32_t)i;
+			for (int round = 0; round < 10; round++)
+				EXPECT_EQ(0u, simt_launch(device, code, "k", &l, &f));
+		});
+	for (auto &t : threads)
+		t.join();
+	for (uint32_t i = 0; i < 6; i++)
+		EXPECT_EQ(10u * 3000 * 64, words()[16 * i]);
 }

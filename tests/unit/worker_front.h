@@ -58,6 +58,7 @@ inline void pass_gate()
 	at_gate--;
 }
 inline std::atomic<uint64_t> heap_va{ 0 };
+inline std::atomic<int> priority{ 0 }; // of the last launch
 
 struct write_params {
 	uint64_t va;
@@ -176,6 +177,7 @@ inline uint32_t launch(backend_func *f, const backend_launch *l, backend_fault *
 	auto *p = (const write_params *)l->params;
 
 	heap_va = l->heap_va;
+	priority = l->priority;
 	if (!strcmp(f->name, "slow_write"))
 		usleep(50000);
 	if (f->param_bytes)
@@ -472,11 +474,12 @@ public:
 		EXPECT_EQ(0, call(VGPU_OP_FUNC_GET, &f));
 		return f.func;
 	}
-	uint32_t stream(uint32_t ctx, uint32_t *slot = nullptr)
+	uint32_t stream(uint32_t ctx, uint32_t *slot = nullptr, int priority = 0)
 	{
 		struct vgpu_stream_create s = {};
 
 		s.ctx = ctx;
+		s.priority = priority;
 		EXPECT_EQ(0, call(VGPU_OP_STREAM_CREATE, &s));
 		if (slot)
 			*slot = s.slot;

@@ -5,7 +5,8 @@
  * A cluster runs until all its warps have ended, one block after the other as far as each gets. When
  * nothing in it moves except spinning warps, the thread starts or resumes others, so that blocks may wait for each other through memory:
  * cooperative grids need it, and hand-made grid barriers get it as far as residency goes. Blocks start in order; a block
- * that waits for an earlier one always finds it started.
+ * that waits for an earlier one always finds it started. While a more urgent grid has blocks to start, a thread starts
+ * no others.
  */
 #include "cuse_dev/backend/soft/simt/exec.h"
 
@@ -202,8 +203,16 @@ static uint64_t take_cluster(struct simt_exec *x, struct simt_grid *g)
 		take = take > TAKE_MAX ? TAKE_MAX : take < 1 ? 1 : take;
 		x->taken = __atomic_fetch_add(&g->next_cluster, take, __ATOMIC_RELAXED);
 		x->taken_end = x->taken + take;
+		if (g->shared_by && x->taken < g->clusters && x->taken_end >= g->clusters)
+			simt_all_started(g);
 	}
 	return x->taken++;
+}
+
+/* Is there a more urgent grid, and nothing of this one that has to be done here? */
+static bool gives_way(const struct simt_exec *x, const struct simt_grid *g)
+{
+	return g->shared_by && x->taken == x->taken_end && simt_gives_way(g);
 }
 
 /* The best code there is for a block that starts now. */
@@ -273,7 +282,7 @@ bool simt_next_block(struct simt_block *b)
 	const volatile uint32_t *cancel = g->launch->cancel;
 	uint64_t n;
 
-	if (g->cluster_blocks > 1 || x->nlive > 1 || best_code(g) != b->code ||
+	if (g->cluster_blocks > 1 || x->nlive > 1 || best_code(g) != b->code || gives_way(x, g) ||
 	    __atomic_load_n(&g->stop, __ATOMIC_RELAXED) ||
 	    (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED)))
 		return false;
@@ -506,7 +515,7 @@ static bool pass(struct simt_exec *x, struct simt_block **p, bool *ret_stop)
 	return ended;
 }
 
-void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
+bool simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
 {
 	bool more = true, stop = false, ended = true;
 
@@ -514,6 +523,8 @@ void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
 	while (!stop && !__atomic_load_n(&g->stop, __ATOMIC_RELAXED)) {
 		struct simt_block **p = &x->live;
 
+		if (more && !x->nlive && gives_way(x, g))
+			return true;
 		if (more && (!x->nlive || (!ended && x->nlive < resident))) {
 			/* Only the new one runs now: the others spin. */
 			while (*p)
@@ -538,4 +549,5 @@ void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident)
 		put_cluster(x, b);
 	}
 	x->nlive = 0;
+	return false;
 }

@@ -25,7 +25,17 @@ struct simt_exec {
 struct simt_exec *simt_exec_create(void);
 void simt_exec_destroy(struct simt_exec *x);
 
-/** simt_exec_run() - take blocks of the grid until there are none; at most @resident alive here. */
-void simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident);
+/**
+ * simt_exec_run() - take blocks of the grid until there are none; at most @resident alive here
+ *
+ * True: there are more, but it gave way to a grid that is more urgent; none of this grid is alive here.
+ */
+bool simt_exec_run(struct simt_exec *x, struct simt_grid *g, uint32_t resident);
+
+/* launch.c, for grids that threads share */
+/** simt_gives_way() - has a more urgent grid blocks that did not start? */
+bool simt_gives_way(const struct simt_grid *g);
+/** simt_all_started() - the last cluster of @g has been taken. */
+void simt_all_started(const struct simt_grid *g);
 
 #endif

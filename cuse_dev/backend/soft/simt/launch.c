@@ -4,6 +4,9 @@
  *
  * The caller always works itself. Helpers are woken when there is enough to share; waking one
  * costs more than an empty kernel, so small grids stay on the caller.
+ *
+ * Grids that are shared have priorities: threads start blocks of the most urgent one first. The caller of
+ * another one helps it, or waits, until all of its blocks have started.
  */
 #include "cuse_dev/backend/soft/simt/launch.h"
 
@@ -12,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cuse_dev/base/limits.h"
 #include "cuse_dev/backend/soft/simt/exec.h"
@@ -20,6 +24,9 @@
 
 #define ALONE_WORK 20000u /* warps times instructions of straight code that one thread does alone */
 #define LOOP_WORK  16u	  /* a loop counts as this many turns */
+
+#define CANCEL_LOOK_NS                                                                             \
+	20000000 /* how often a launch that waits for another looks whether it should end */
 
 /** A launch that helpers may join; on the stack of its launcher. */
 struct job {
@@ -34,8 +41,9 @@ struct simt_device {
 	struct backend_device dev;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;  /* for helpers */
-	pthread_cond_t idle;  /* for launchers: a helper has left a job */
-	struct job *jobs;
+	pthread_cond_t idle;  /* for launchers: a helper has left a job, or urgent has changed */
+	struct job *jobs;     /* the most urgent ones first */
+	int32_t urgent; /* atomic: priority of the first job with blocks to start; INT32_MAX: none */
 	struct simt_exec *free_execs;
 	pthread_t *threads;
 	uint32_t nthreads; /* helpers that run */
@@ -91,13 +99,61 @@ static void exec_put(struct simt_device *d, struct simt_exec *x)
 	d->free_execs = x;
 }
 
+static bool has_blocks(const struct job *j)
+{
+	return !__atomic_load_n(&j->grid->stop, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&j->grid->next_cluster, __ATOMIC_RELAXED) < j->grid->clusters;
+}
+
+/* The most urgent one; none that would have to give way. */
 static struct job *job_to_help(struct simt_device *d)
 {
-	for (struct job *j = d->jobs; j; j = j->next)
-		if (j->wanted && !__atomic_load_n(&j->grid->stop, __ATOMIC_RELAXED) &&
-		    __atomic_load_n(&j->grid->next_cluster, __ATOMIC_RELAXED) < j->grid->clusters)
+	for (struct job *j = d->jobs; j && j->grid->launch->priority <= d->urgent; j = j->next)
+		if (j->wanted && has_blocks(j))
 			return j;
 	return NULL;
+}
+
+/* Under the lock, when a job has come, gone, or started its last block. */
+static void find_urgent(struct simt_device *d)
+{
+	int32_t urgent = INT32_MAX, before = d->urgent;
+
+	for (struct job *j = d->jobs; j && urgent == INT32_MAX; j = j->next)
+		if (has_blocks(j))
+			urgent = j->grid->launch->priority;
+	__atomic_store_n(&d->urgent, urgent, __ATOMIC_RELAXED);
+	if (urgent > before) {
+		pthread_cond_broadcast(&d->idle);
+		pthread_cond_broadcast(&d->work);
+	}
+}
+
+bool simt_gives_way(const struct simt_grid *g)
+{
+	return __atomic_load_n(&g->shared_by->urgent, __ATOMIC_RELAXED) < g->launch->priority;
+}
+
+void simt_all_started(const struct simt_grid *g)
+{
+	pthread_mutex_lock(&g->shared_by->lock);
+	find_urgent(g->shared_by);
+	pthread_mutex_unlock(&g->shared_by->lock);
+}
+
+/* Under the lock, which is left meanwhile. */
+static void help(struct simt_device *d, struct simt_exec *x, struct job *j)
+{
+	bool more;
+
+	j->wanted--;
+	j->helping++;
+	pthread_mutex_unlock(&d->lock);
+	more = simt_exec_run(x, j->grid, j->resident);
+	pthread_mutex_lock(&d->lock);
+	j->wanted += more; /* who gives way may come back */
+	if (--j->helping == 0)
+		pthread_cond_broadcast(&d->idle);
 }
 
 static void *helper(void *arg)
@@ -109,17 +165,10 @@ static void *helper(void *arg)
 	while (x && !d->stop) {
 		struct job *j = job_to_help(d);
 
-		if (!j) {
+		if (j)
+			help(d, x, j);
+		else
 			pthread_cond_wait(&d->work, &d->lock);
-			continue;
-		}
-		j->wanted--;
-		j->helping++;
-		pthread_mutex_unlock(&d->lock);
-		simt_exec_run(x, j->grid, j->resident);
-		pthread_mutex_lock(&d->lock);
-		if (--j->helping == 0)
-			pthread_cond_broadcast(&d->idle);
 	}
 	pthread_mutex_unlock(&d->lock);
 	simt_exec_destroy(x);
@@ -140,6 +189,7 @@ static void start_helpers(struct simt_device *d, uint32_t want)
 
 int simt_device_create(const struct backend_device *dev, struct simt_device **ret_device)
 {
+	pthread_condattr_t attr;
 	struct simt_device *d;
 	int r;
 
@@ -152,6 +202,7 @@ int simt_device_create(const struct backend_device *dev, struct simt_device **re
 	d->dev = *dev;
 	if (!d->dev.threads)
 		d->dev.threads = 1;
+	d->urgent = INT32_MAX;
 	d->threads = calloc(d->dev.threads, sizeof(*d->threads));
 	if (!d->threads || simt_textures_create(dev->index, &d->textures) < 0) {
 		free(d->threads);
@@ -160,7 +211,10 @@ int simt_device_create(const struct backend_device *dev, struct simt_device **re
 	}
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->work, NULL);
-	pthread_cond_init(&d->idle, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->idle, &attr);
+	pthread_condattr_destroy(&attr);
 	*ret_device = d;
 	return 0;
 }
@@ -268,6 +322,30 @@ static uint32_t residency(const struct simt_device *d, const struct backend_laun
 	return n ? n : 1;
 }
 
+/* Under the lock: until no other job is more urgent than @j, or it has been cancelled. */
+static void give_way(struct simt_device *d, struct simt_exec *x, const struct job *j)
+{
+	const volatile uint32_t *cancel = j->grid->launch->cancel;
+
+	while (simt_gives_way(j->grid) && !(cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED))) {
+		struct job *other = job_to_help(d);
+		struct timespec t;
+
+		if (other && other->grid->launch->priority < j->grid->launch->priority) {
+			help(d, x, other);
+			continue;
+		}
+		/* All its threads are at work. Who cancels tells nobody. */
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		t.tv_nsec += CANCEL_LOOK_NS;
+		if (t.tv_nsec >= 1000000000) {
+			t.tv_nsec -= 1000000000;
+			t.tv_sec++;
+		}
+		pthread_cond_timedwait(&d->idle, &d->lock, &t);
+	}
+}
+
 static void run_shared(struct simt_device *d, struct simt_exec *x, struct job *j, uint32_t helpers)
 {
 	struct job **p;
@@ -275,21 +353,29 @@ static void run_shared(struct simt_device *d, struct simt_exec *x, struct job *j
 	pthread_mutex_lock(&d->lock);
 	start_helpers(d, helpers);
 	j->wanted = helpers;
-	for (p = &d->jobs; *p; p = &(*p)->next)
+	for (p = &d->jobs; *p && (*p)->grid->launch->priority <= j->grid->launch->priority;
+	     p = &(*p)->next)
 		;
+	j->next = *p;
 	*p = j;
+	find_urgent(d);
 	if (helpers == 1)
 		pthread_cond_signal(&d->work);
 	else
 		pthread_cond_broadcast(&d->work);
 	pthread_mutex_unlock(&d->lock);
 
-	simt_exec_run(x, j->grid, j->resident);
+	while (simt_exec_run(x, j->grid, j->resident)) {
+		pthread_mutex_lock(&d->lock);
+		give_way(d, x, j);
+		pthread_mutex_unlock(&d->lock);
+	}
 
 	pthread_mutex_lock(&d->lock);
 	for (p = &d->jobs; *p != j; p = &(*p)->next)
 		;
 	*p = j->next;
+	find_urgent(d);
 	while (j->helping)
 		pthread_cond_wait(&d->idle, &d->lock);
 	pthread_mutex_unlock(&d->lock);
@@ -367,6 +453,7 @@ static void run_grid(const struct simt_seat *s, struct simt_grid *g, uint32_t he
 	g->ranges = s->ranges ? (const uint64_t(*)[2])s->ranges->range : NULL;
 	g->nranges = s->ranges ? s->ranges->count : 0;
 	g->id = __atomic_add_fetch(&s->d->launches, 1, __ATOMIC_RELAXED);
+	g->shared_by = helpers ? s->d : NULL;
 	if (helpers)
 		run_shared(s->d, s->x, &j, helpers);
 	else

@@ -67,6 +67,7 @@ struct simt_grid {
 	const struct simt_code *const *better; /* NULL, or where better code may appear (atomic) */
 	const struct backend_launch *launch;
 	const struct backend_device *dev;
+	struct simt_device *shared_by; /* whose threads share it; NULL: the caller runs it alone */
 	const struct simt_textures *textures;
 	struct simt_children *children; /* locks itself; NULL: it can have none */
 	const char *name;

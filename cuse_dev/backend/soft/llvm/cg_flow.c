@@ -271,26 +271,33 @@ static void find_loops(struct cg *g)
 
 /* ---- liveness ------------------------------------------------------------------------------- */
 
-static void live_block(struct cg *g, const struct cg_block *b, uint64_t *live)
+/* From behind instruction @i to before it. */
+static void live_inst(const struct cg_block *b, uint32_t i, uint64_t *live)
 {
+	const struct ir_inst *in = &b->insts[i];
+	bool bare = b->bare && i == 0;
+
+	for (uint32_t k = 0; k < in->nd; k++)
+		if (in->opnd[k].kind == IR_OPND_REG && (in->guard < 0 || bare))
+			live[in->opnd[k].reg / 64] &= ~(1ull << (in->opnd[k].reg % 64));
+	if (in->guard >= 0 && !bare)
+		cg_bit_set(live, (uint32_t)in->guard);
+	for (uint32_t k = in->nd; k < (uint32_t)in->nd + in->ns; k++)
+		if (in->opnd[k].kind == IR_OPND_REG)
+			cg_bit_set(live, in->opnd[k].reg);
+	for (uint32_t k = 0; in->guard >= 0 && !bare && k < in->nd; k++)
+		if (in->opnd[k].kind == IR_OPND_REG)
+			cg_bit_set(live, in->opnd[k].reg);
+}
+
+/* What lives at the end of @b. */
+static void live_behind(const struct cg *g, const struct cg_block *b, uint64_t *live)
+{
+	memset(live, 0, (size_t)g->reg_words * 8);
+	for (uint32_t t = 0; t < b->ntargets; t++)
+		cg_bits_or(live, g->blocks[b->targets[t]].live, g->reg_words);
 	if (b->term == CG_BRANCH || b->term == CG_SWITCH)
 		cg_bit_set(live, b->pred);
-	for (uint32_t i = b->count; i-- > 0;) {
-		const struct ir_inst *in = &b->insts[i];
-		bool bare = b->bare && i == 0;
-
-		for (uint32_t k = 0; k < in->nd; k++)
-			if (in->opnd[k].kind == IR_OPND_REG && (in->guard < 0 || bare))
-				live[in->opnd[k].reg / 64] &= ~(1ull << (in->opnd[k].reg % 64));
-		if (in->guard >= 0 && !bare)
-			cg_bit_set(live, (uint32_t)in->guard);
-		for (uint32_t k = in->nd; k < (uint32_t)in->nd + in->ns; k++)
-			if (in->opnd[k].kind == IR_OPND_REG)
-				cg_bit_set(live, in->opnd[k].reg);
-		for (uint32_t k = 0; in->guard >= 0 && !bare && k < in->nd; k++)
-			if (in->opnd[k].kind == IR_OPND_REG)
-				cg_bit_set(live, in->opnd[k].reg);
-	}
 }
 
 static int liveness(struct cg *g)
@@ -315,10 +322,9 @@ static int liveness(struct cg *g)
 		for (uint32_t b = g->nblocks; b-- > 0;) {
 			struct cg_block *blk = &g->blocks[b];
 
-			memset(tmp, 0, (size_t)g->reg_words * 8);
-			for (uint32_t t = 0; t < blk->ntargets; t++)
-				cg_bits_or(tmp, g->blocks[blk->targets[t]].live, g->reg_words);
-			live_block(g, blk, tmp);
+			live_behind(g, blk, tmp);
+			for (uint32_t i = blk->count; i-- > 0;)
+				live_inst(blk, i, tmp);
 			changed |= cg_bits_or(blk->live, tmp, g->reg_words);
 		}
 	}
@@ -418,6 +424,40 @@ static int use_numbers(struct cg *g, struct ir_func *f)
 	return 0;
 }
 
+/* ---- results that nobody reads -------------------------------------------------------------- */
+
+/* atom.add with a result that is not used, as front ends write it, is red.add. */
+static bool is_red(const struct ir_inst *in, const uint64_t *live)
+{
+	return in->op == IR_OP_ATOM && in->nd == 1 && in->sub != IR_ATOM_EXCH &&
+	       in->sub != IR_ATOM_CAS &&
+	       (in->opnd[0].kind != IR_OPND_REG || !cg_bit(live, in->opnd[0].reg));
+}
+
+static int drop_results(struct cg *g)
+{
+	uint64_t *live = arena_alloc(g->arena, (size_t)g->reg_words * 8 + 8);
+
+	if (!live)
+		return cg_fail(g, -ENOMEM, "out of memory");
+	for (uint32_t b = 0; b < g->nblocks; b++) {
+		const struct cg_block *blk = &g->blocks[b];
+
+		live_behind(g, blk, live);
+		for (uint32_t i = blk->count; i-- > 0;) {
+			struct ir_inst *in = (struct ir_inst *)&blk->insts[i]; /* of our copy */
+
+			if (is_red(in, live)) {
+				in->op = IR_OP_RED;
+				in->nd = 0;
+				in->opnd++;
+			}
+			live_inst(blk, i, live);
+		}
+	}
+	return 0;
+}
+
 int cg_flow(struct cg *g)
 {
 	struct ir_func *f = copy_function(g);
@@ -437,9 +477,13 @@ int cg_flow(struct cg *g)
 		return r;
 	g->reg_words = (g->f->nregs + 63) / 64;
 	g->block_words = (g->nblocks + 63) / 64;
-	find_loops(g);
 	r = liveness(g);
 	if (r == 0)
 		r = use_numbers(g, f);
-	return r < 0 ? r : liveness(g);
+	if (r == 0)
+		r = drop_results(g);
+	if (r < 0)
+		return r;
+	find_loops(g);
+	return liveness(g);
 }

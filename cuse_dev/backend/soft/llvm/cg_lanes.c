@@ -180,7 +180,42 @@ static void add_sum(struct cg *g, const struct mem *m, V base, V off)
 		global_one(g, m->in, p, v, NULL);
 }
 
-static V each_lane(struct cg *g, const struct mem *m, V base, V off, bool out)
+/* The operand of all lanes, or NULL when they differ. */
+static V same_operand(struct cg *g, const struct mem *m)
+{
+	const struct ir_operand *o = &m->in->opnd[m->in->nd + 1];
+	struct cg_val v = cg_read(g, o, 8 * m->size);
+
+	if (v.s.kind != CG_UNI || (o->kind == IR_OPND_REG && g->regs[o->reg].s.raw))
+		return NULL;
+	return cg_resize(g, v.u, 8 * m->size, false);
+}
+
+#define TOGETHER 8u /* as many as a CPU has registers for */
+
+/*
+ * All 32 lanes at places in shared memory: no loop over bits, in the same order. Places come out of vector registers: a CPU
+ * may let no read of the frame pass a write to it knows not where.
+ */
+static void all_lanes(struct cg *g, const struct mem *m, V base, V off)
+{
+	V same = same_operand(g, m), v = same ? NULL : operand(g, m, 0), p[TOGETHER];
+
+	for (uint32_t i = 0; i < CG_LANES; i += TOGETHER) {
+		for (uint32_t k = 0; k < TOGETHER; k++) {
+			V lane = LLVMBuildExtractElement(g->b, off, cg_i32(g, i + k), "");
+
+			p[k] = cg_mem_pointer(g, base, lane);
+		}
+		for (uint32_t k = 0; k < TOGETHER; k++)
+			shared_one(g, m->in, p[k],
+				   same ? same
+					: LLVMBuildExtractElement(g->b, v, cg_i32(g, i + k), ""),
+				   NULL);
+	}
+}
+
+static V some_lanes(struct cg *g, const struct mem *m, V base, V off, bool out)
 {
 	const struct ir_inst *in = m->in;
 	LLVMTypeRef t = cg_int(g, 8 * m->size);
@@ -202,6 +237,28 @@ static V each_lane(struct cg *g, const struct mem *m, V base, V off, bool out)
 		LLVMBuildStore(g->b, old, room_at(g, 3, l.lane, t));
 	loop_end(g, &l);
 	return out ? LLVMBuildLoad2(g->b, cg_vec(t), g->room[3], "") : NULL;
+}
+
+static V each_lane(struct cg *g, const struct mem *m, V base, V off, bool out)
+{
+	LLVMBasicBlockRef all, some, both;
+	V full;
+
+	if (!m->shared || out || m->in->sub == IR_ATOM_CAS || m->in->sub == IR_ATOM_EXCH)
+		return some_lanes(g, m, base, off, out);
+	all = LLVMAppendBasicBlockInContext(g->lc, g->fn, "all");
+	some = LLVMAppendBasicBlockInContext(g->lc, g->fn, "some");
+	both = LLVMAppendBasicBlockInContext(g->lc, g->fn, "both");
+	full = LLVMBuildICmp(g->b, LLVMIntEQ, g->mask, cg_i32(g, ~0u), "");
+	LLVMBuildCondBr(g->b, full, all, some);
+	LLVMPositionBuilderAtEnd(g->b, all);
+	all_lanes(g, m, base, off);
+	LLVMBuildBr(g->b, both);
+	LLVMPositionBuilderAtEnd(g->b, some);
+	some_lanes(g, m, base, off, false);
+	LLVMBuildBr(g->b, both);
+	LLVMPositionBuilderAtEnd(g->b, both);
+	return NULL;
 }
 
 bool cg_atomic(struct cg *g, const struct ir_inst *in)

@@ -152,6 +152,42 @@ static int check_display(const char *list)
 	return SMI_OK;
 }
 
+/* ---- lines, or elements of XML -------------------------------------------------------------- */
+
+#define LEVELS 8
+
+struct writer {
+	bool xml;
+	const char *open[LEVELS]; /* in XML: the group at each level, NULL none */
+};
+
+/* What is no character of XML becomes "?". */
+static void xml_text(const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '<')
+			printf("&lt;");
+		else if (*text == '&')
+			printf("&amp;");
+		else if (*text == '>')
+			printf("&gt;");
+		else
+			putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	}
+}
+
+/* Ends the groups at @level and deeper. */
+static void end_groups(struct writer *w, unsigned level)
+{
+	unsigned i;
+
+	for (i = LEVELS - 1; i >= level && i; i--) {
+		if (w->open[i])
+			printf("%*s</%s>\n", (int)i + 1, "", w->open[i]);
+		w->open[i] = NULL;
+	}
+}
+
 static void print_line(unsigned level, const char *label, const char *value)
 {
 	unsigned indent = 4 * level;
@@ -161,6 +197,35 @@ static void print_line(unsigned level, const char *label, const char *value)
 	else
 		printf("%*s%s\n", (int)indent, "", label);
 }
+
+/* A value. @label NULL: in XML only. */
+static void put(struct writer *w, unsigned level, const char *label, const char *tag,
+		const char *value)
+{
+	if (w->xml) {
+		end_groups(w, level);
+		printf("%*s<%s>", (int)level + 1, "", tag);
+		xml_text(value);
+		printf("</%s>\n", tag);
+	} else if (label) {
+		print_line(level, label, value);
+	}
+}
+
+/* The head of a group; @value: what its line says beside the label, NULL nothing. */
+static void put_group(struct writer *w, unsigned level, const char *label, const char *tag,
+		      const char *value)
+{
+	if (w->xml) {
+		end_groups(w, level);
+		printf("%*s<%s>\n", (int)level + 1, "", tag);
+		w->open[level] = tag;
+	} else {
+		print_line(level, label, value);
+	}
+}
+
+/* ---- what is written ------------------------------------------------------------------------ */
 
 /* The value of a row, with its unit. */
 static void value_of(const struct smi *smi, const struct smi_gpu *g, const struct row *row,
@@ -174,199 +239,96 @@ static void value_of(const struct smi *smi, const struct smi_gpu *g, const struc
 		snprintf(text + strlen(text), size - strlen(text), " %s", field->unit);
 }
 
-static void print_row(const struct smi *smi, const struct smi_gpu *g, const struct row *row)
+static void put_row(struct writer *w, const struct smi *smi, const struct smi_gpu *g,
+		    const struct row *row)
 {
 	char text[400];
 
 	if (!row->field) {
-		print_line(row->level, row->label, NULL);
+		put_group(w, row->level, row->label, row->tag, NULL);
 		return;
 	}
 	value_of(smi, g, row, text, sizeof(text));
-	print_line(row->level, row->label, text);
+	put(w, row->level, row->label, row->tag, text);
 }
 
-static void print_users(const struct smi_gpu *g)
+static void put_users(struct writer *w, const struct smi_gpu *g)
 {
 	const struct vgpu_client_entry *e;
 	char text[32];
 
-	if (!g->client_count) {
-		print_line(1, "Processes", "None");
-		return;
-	}
-	print_line(1, "Processes", NULL);
+	put_group(w, 1, "Processes", "processes", g->client_count ? NULL : "None");
 	for (e = g->client; e < g->client + g->client_count; e++) {
 		snprintf(text, sizeof(text), "%u", e->pid);
-		print_line(2, "Process ID", text);
-		print_line(3, "Type", "C");
-		print_line(3, "Name", *e->name ? e->name : "Not Found");
+		put_group(w, 2, "Process ID", "process_info", text);
+		put(w, 3, NULL, "pid", text);
+		put(w, 3, "Type", "type", "C");
+		put(w, 3, "Name", "process_name", *e->name ? e->name : "Not Found");
 		snprintf(text, sizeof(text), "%llu MiB", (unsigned long long)e->mem_used >> 20);
-		print_line(3, "Used GPU Memory", text);
+		put(w, 3, "Used GPU Memory", "used_memory", text);
 	}
 }
 
-static void print_gpu(const struct smi *smi, const struct smi_gpu *g, const char *display)
+static void put_gpu(struct writer *w, const struct smi *smi, const struct smi_gpu *g,
+		    const char *display)
 {
 	const struct row *row;
 	bool show = true;
 	char bus[24];
 
 	smi_bus_id(g, bus);
-	printf("GPU %s\n", bus);
+	printf(w->xml ? " <gpu id=\"%s\">\n" : "GPU %s\n", bus);
 	for (row = rows; row < rows + sizeof(rows) / sizeof(rows[0]); row++) {
 		if (row->level == 1)
 			show = wanted(display, row->group);
 		if (show)
-			print_row(smi, g, row);
+			put_row(w, smi, g, row);
 	}
 	if (wanted(display, "PIDS"))
-		print_users(g);
-	printf("\n");
+		put_users(w, g);
+	end_groups(w, 1);
+	printf(w->xml ? " </gpu>\n" : "\n");
 }
 
-static void date(char text[64])
+static void put_head(struct writer *w, const struct smi *smi)
 {
+	const struct vgpu_hello *h = &smi->gpu[0].hello;
 	time_t now = time(NULL);
+	char text[64];
 	struct tm tm;
 
 	localtime_r(&now, &tm);
-	strftime(text, 64, "%a %b %e %H:%M:%S %Y", &tm);
-}
-
-static void print_all(const struct smi *smi, const char *display)
-{
-	const struct vgpu_hello *h = &smi->gpu[0].hello;
-	char text[64];
-	uint32_t i;
-
-	date(text);
-	printf("\n==============NVSMI LOG==============\n\n");
-	print_line(0, "Timestamp", text);
-	print_line(0, "Driver Version", h->driver_string);
+	strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &tm);
+	put(w, 0, "Timestamp", "timestamp", text);
+	put(w, 0, "Driver Version", "driver_version", h->driver_string);
 	snprintf(text, sizeof(text), "%u.%u", h->driver_version / 1000,
 		 h->driver_version % 1000 / 10);
-	print_line(0, "CUDA Version", text);
-	printf("\n");
+	put(w, 0, "CUDA Version", "cuda_version", text);
+	if (!w->xml)
+		printf("\n");
 	snprintf(text, sizeof(text), "%u", smi->count);
-	print_line(0, "Attached GPUs", text);
-	for (i = 0; i < smi->count; i++) {
-		if (smi->gpu[i].chosen)
-			print_gpu(smi, &smi->gpu[i], display);
-	}
-}
-
-/* ---- XML ------------------------------------------------------------------------------------ */
-
-/* One element on a line; what is no character of XML becomes "?". */
-static void xml_line(unsigned level, const char *tag, const char *text)
-{
-	printf("%*s<%s>", (int)level, "", tag);
-	for (; *text; text++) {
-		if (*text == '<')
-			printf("&lt;");
-		else if (*text == '&')
-			printf("&amp;");
-		else if (*text == '>')
-			printf("&gt;");
-		else
-			putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-	}
-	printf("</%s>\n", tag);
-}
-
-/* Ends the groups at @level and deeper; @open has the tag of each level, NULL: none. */
-static void xml_end(const char *open[8], unsigned level)
-{
-	unsigned i;
-
-	for (i = 7; i >= level && i; i--) {
-		if (open[i])
-			printf("%*s</%s>\n", (int)i + 1, "", open[i]);
-		open[i] = NULL;
-	}
-}
-
-static void xml_users(const struct smi_gpu *g)
-{
-	const struct vgpu_client_entry *e;
-	char text[32];
-
-	printf("  <processes>\n");
-	for (e = g->client; e < g->client + g->client_count; e++) {
-		printf("   <process_info>\n");
-		snprintf(text, sizeof(text), "%u", e->pid);
-		xml_line(4, "pid", text);
-		xml_line(4, "type", "C");
-		xml_line(4, "process_name", *e->name ? e->name : "Not Found");
-		snprintf(text, sizeof(text), "%llu MiB", (unsigned long long)e->mem_used >> 20);
-		xml_line(4, "used_memory", text);
-		printf("   </process_info>\n");
-	}
-	printf("  </processes>\n");
-}
-
-static void xml_gpu(const struct smi *smi, const struct smi_gpu *g, const char *display)
-{
-	const char *open[8] = { NULL };
-	const struct row *row;
-	char text[400], bus[24];
-	bool show = true;
-
-	smi_bus_id(g, bus);
-	printf(" <gpu id=\"%s\">\n", bus);
-	for (row = rows; row < rows + sizeof(rows) / sizeof(rows[0]); row++) {
-		if (row->level == 1)
-			show = wanted(display, row->group);
-		if (!show)
-			continue;
-		xml_end(open, row->level);
-		if (row->field) {
-			value_of(smi, g, row, text, sizeof(text));
-			xml_line(row->level + 1, row->tag, text);
-		} else {
-			printf("%*s<%s>\n", (int)row->level + 1, "", row->tag);
-			open[row->level] = row->tag;
-		}
-	}
-	xml_end(open, 1);
-	if (wanted(display, "PIDS"))
-		xml_users(g);
-	printf(" </gpu>\n");
-}
-
-static void xml_all(const struct smi *smi, const char *display)
-{
-	const struct vgpu_hello *h = &smi->gpu[0].hello;
-	char text[64];
-	uint32_t i;
-
-	date(text);
-	/* Names from the profile and of processes need not be UTF-8. */
-	printf("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<nvidia_smi_log>\n");
-	xml_line(1, "timestamp", text);
-	xml_line(1, "driver_version", h->driver_string);
-	snprintf(text, sizeof(text), "%u.%u", h->driver_version / 1000,
-		 h->driver_version % 1000 / 10);
-	xml_line(1, "cuda_version", text);
-	snprintf(text, sizeof(text), "%u", smi->count);
-	xml_line(1, "attached_gpus", text);
-	for (i = 0; i < smi->count; i++) {
-		if (smi->gpu[i].chosen)
-			xml_gpu(smi, &smi->gpu[i], display);
-	}
-	printf("</nvidia_smi_log>\n");
+	put(w, 0, "Attached GPUs", "attached_gpus", text);
 }
 
 int smi_log(const struct smi *smi, const char *display, bool xml)
 {
+	struct writer w = { .xml = xml };
 	int r = display ? check_display(display) : SMI_OK;
+	uint32_t i;
 
 	if (r)
 		return r;
+	/* Names from the profile and of processes need not be UTF-8. */
 	if (xml)
-		xml_all(smi, display);
+		printf("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<nvidia_smi_log>\n");
 	else
-		print_all(smi, display);
+		printf("\n==============NVSMI LOG==============\n\n");
+	put_head(&w, smi);
+	for (i = 0; i < smi->count; i++) {
+		if (smi->gpu[i].chosen)
+			put_gpu(&w, smi, &smi->gpu[i], display);
+	}
+	if (xml)
+		printf("</nvidia_smi_log>\n");
 	return SMI_OK;
 }

@@ -39,6 +39,7 @@ enum cu_kind {
 	CU_KIND_MIPMAP = 0x2070696d,	  /* "mip " */
 	CU_KIND_TEXREF = 0x20727874,	  /* "txr " */
 	CU_KIND_SURFREF = 0x20726673,	  /* "sfr " */
+	CU_KIND_EXTERNAL = 0x20747865,	  /* "ext " */
 };
 
 /** First member of every handle type. */

@@ -9,6 +9,7 @@
 #include "libcuda/core/stream.h"
 #include "libcuda/impl/array.h"
 #include "libcuda/impl/capture.h"
+#include "libcuda/impl/external.h"
 #include "libcuda/impl/graph.h"
 #include "libcuda/impl/hints.h"
 #include "libcuda/impl/hostmem.h"
@@ -218,6 +219,8 @@ CUresult impl_cuMemFree_v2(CUdeviceptr dptr)
 
 	if (!dptr)
 		return CUDA_SUCCESS;
+	if (external_free(dptr, &error))
+		return error;
 	if (link_map_find(&l->ranges, dptr, &r) < 0 || r.va != dptr)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (r.kind == LINK_POOL)

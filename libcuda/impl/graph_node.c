@@ -41,64 +41,46 @@ static CUresult add(const struct where *at, CUresult made, struct graph_work *wo
 
 #define WHERE(...) (&(struct where){ phGraphNode, hGraph, dependencies, __VA_ARGS__ })
 
-CUresult impl_cuGraphAddKernelNode_v2(CUgraphNode *phGraphNode, CUgraph hGraph,
-				      const CUgraphNode *dependencies, size_t numDependencies,
-				      const CUDA_KERNEL_NODE_PARAMS *nodeParams)
-{
-	struct graph_work w;
+/* What one kind of node is made from stands behind the arguments of all. */
+#define ADD_FN(name, make, ...)                                                                    \
+	CUresult impl_cuGraphAdd##name(CUgraphNode *phGraphNode, CUgraph hGraph,                   \
+				       const CUgraphNode *dependencies, size_t numDependencies,    \
+				       __VA_ARGS__)                                                \
+	{                                                                                          \
+		struct graph_work w;                                                               \
+                                                                                                   \
+		return add(WHERE(NULL, numDependencies), make, &w);                                \
+	}
 
-	if (!nodeParams)
-		return CUDA_ERROR_INVALID_VALUE;
-	return add(WHERE(NULL, numDependencies), graph_work_kernel(nodeParams, &w), &w);
-}
-
-CUresult impl_cuGraphAddKernelNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-				   const CUgraphNode *dependencies, size_t numDependencies,
-				   const CUDA_KERNEL_NODE_PARAMS_v1 *nodeParams)
+/* The old form of a kernel's parameters lacks the last members. */
+static CUresult kernel_v1(const CUDA_KERNEL_NODE_PARAMS_v1 *v1, struct graph_work *ret_work)
 {
 	CUDA_KERNEL_NODE_PARAMS p = { 0 };
 
-	if (!nodeParams)
+	if (!v1)
 		return CUDA_ERROR_INVALID_VALUE;
-	memcpy(&p, nodeParams, sizeof(*nodeParams));
-	return impl_cuGraphAddKernelNode_v2(phGraphNode, hGraph, dependencies, numDependencies, &p);
+	memcpy(&p, v1, sizeof(*v1));
+	return graph_work_kernel(&p, ret_work);
 }
 
-CUresult impl_cuGraphAddMemcpyNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-				   const CUgraphNode *dependencies, size_t numDependencies,
-				   const CUDA_MEMCPY3D *copyParams, CUcontext ctx)
+static CUresult kernel_v2(const CUDA_KERNEL_NODE_PARAMS *p, struct graph_work *ret_work)
 {
-	struct graph_work w;
-
-	return add(WHERE(NULL, numDependencies), graph_work_memcpy(copyParams, ctx, &w), &w);
+	return p ? graph_work_kernel(p, ret_work) : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult impl_cuGraphAddMemsetNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-				   const CUgraphNode *dependencies, size_t numDependencies,
-				   const CUDA_MEMSET_NODE_PARAMS *memsetParams, CUcontext ctx)
-{
-	struct graph_work w;
-
-	return add(WHERE(NULL, numDependencies), graph_work_memset(memsetParams, ctx, &w), &w);
-}
-
-CUresult impl_cuGraphAddHostNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-				 const CUgraphNode *dependencies, size_t numDependencies,
-				 const CUDA_HOST_NODE_PARAMS *nodeParams)
-{
-	struct graph_work w;
-
-	return add(WHERE(NULL, numDependencies), graph_work_host(nodeParams, &w), &w);
-}
-
-CUresult impl_cuGraphAddChildGraphNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-				       const CUgraphNode *dependencies, size_t numDependencies,
-				       CUgraph childGraph)
-{
-	struct graph_work w;
-
-	return add(WHERE(NULL, numDependencies), graph_work_child(childGraph, &w), &w);
-}
+ADD_FN(KernelNode, kernel_v1(nodeParams, &w), const CUDA_KERNEL_NODE_PARAMS_v1 *nodeParams)
+ADD_FN(KernelNode_v2, kernel_v2(nodeParams, &w), const CUDA_KERNEL_NODE_PARAMS *nodeParams)
+ADD_FN(MemcpyNode, graph_work_memcpy(copyParams, ctx, &w), const CUDA_MEMCPY3D *copyParams,
+       CUcontext ctx)
+ADD_FN(MemsetNode, graph_work_memset(memsetParams, ctx, &w),
+       const CUDA_MEMSET_NODE_PARAMS *memsetParams, CUcontext ctx)
+ADD_FN(HostNode, graph_work_host(nodeParams, &w), const CUDA_HOST_NODE_PARAMS *nodeParams)
+ADD_FN(ChildGraphNode, graph_work_child(childGraph, &w), CUgraph childGraph)
+ADD_FN(EventRecordNode, graph_work_event(CU_GRAPH_NODE_TYPE_EVENT_RECORD, event, &w), CUevent event)
+ADD_FN(EventWaitNode, graph_work_event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event, &w), CUevent event)
+ADD_FN(BatchMemOpNode, graph_work_batch(nodeParams, &w),
+       const CUDA_BATCH_MEM_OP_NODE_PARAMS *nodeParams)
+ADD_FN(MemFreeNode, graph_work_free(dptr, &w), CUdeviceptr dptr)
 
 CUresult impl_cuGraphAddEmptyNode(CUgraphNode *phGraphNode, CUgraph hGraph,
 				  const CUgraphNode *dependencies, size_t numDependencies)
@@ -106,35 +88,6 @@ CUresult impl_cuGraphAddEmptyNode(CUgraphNode *phGraphNode, CUgraph hGraph,
 	struct graph_work w = { .type = CU_GRAPH_NODE_TYPE_EMPTY };
 
 	return add(WHERE(NULL, numDependencies), CUDA_SUCCESS, &w);
-}
-
-CUresult impl_cuGraphAddEventRecordNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-					const CUgraphNode *dependencies, size_t numDependencies,
-					CUevent event)
-{
-	struct graph_work w;
-
-	return add(WHERE(NULL, numDependencies),
-		   graph_work_event(CU_GRAPH_NODE_TYPE_EVENT_RECORD, event, &w), &w);
-}
-
-CUresult impl_cuGraphAddEventWaitNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-				      const CUgraphNode *dependencies, size_t numDependencies,
-				      CUevent event)
-{
-	struct graph_work w;
-
-	return add(WHERE(NULL, numDependencies),
-		   graph_work_event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event, &w), &w);
-}
-
-CUresult impl_cuGraphAddBatchMemOpNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-				       const CUgraphNode *dependencies, size_t numDependencies,
-				       const CUDA_BATCH_MEM_OP_NODE_PARAMS *nodeParams)
-{
-	struct graph_work w;
-
-	return add(WHERE(NULL, numDependencies), graph_work_batch(nodeParams, &w), &w);
 }
 
 CUresult impl_cuGraphAddMemAllocNode(CUgraphNode *phGraphNode, CUgraph hGraph,
@@ -150,15 +103,6 @@ CUresult impl_cuGraphAddMemAllocNode(CUgraphNode *phGraphNode, CUgraph hGraph,
 	if (r == CUDA_SUCCESS)
 		nodeParams->dptr = graph_mem_va(w.mem);
 	return r;
-}
-
-CUresult impl_cuGraphAddMemFreeNode(CUgraphNode *phGraphNode, CUgraph hGraph,
-				    const CUgraphNode *dependencies, size_t numDependencies,
-				    CUdeviceptr dptr)
-{
-	struct graph_work w;
-
-	return add(WHERE(NULL, numDependencies), graph_work_free(dptr, &w), &w);
 }
 
 CUresult impl_cuGraphAddNode_v2(CUgraphNode *phGraphNode, CUgraph hGraph,
@@ -251,98 +195,40 @@ CUresult impl_cuGraphKernelNodeGetParams(CUgraphNode hNode, CUDA_KERNEL_NODE_PAR
 	return CUDA_SUCCESS;
 }
 
-CUresult impl_cuGraphMemcpyNodeGetParams(CUgraphNode hNode, CUDA_MEMCPY3D *nodeParams)
-{
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_MEMCPY, nodeParams, &w);
+#define GET_FN(name, TYPE, type, value)                                                            \
+	CUresult impl_cuGraph##name(CUgraphNode hNode, type *ret)                                  \
+	{                                                                                          \
+		struct graph_work *w;                                                              \
+		CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_##TYPE, ret, &w);                   \
+                                                                                                   \
+		if (r == CUDA_SUCCESS)                                                             \
+			*ret = (value);                                                            \
+		return r;                                                                          \
+	}
 
-	if (r == CUDA_SUCCESS)
-		*nodeParams = w->copy.p;
-	return r;
+static CUDA_BATCH_MEM_OP_NODE_PARAMS batch_params(const struct graph_work *w)
+{
+	return (CUDA_BATCH_MEM_OP_NODE_PARAMS){ w->batch.ctx, w->batch.count, w->batch.ops,
+						w->batch.flags };
 }
 
-CUresult impl_cuGraphMemsetNodeGetParams(CUgraphNode hNode, CUDA_MEMSET_NODE_PARAMS *nodeParams)
+static CUDA_MEM_ALLOC_NODE_PARAMS alloc_params(const struct graph_work *w)
 {
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_MEMSET, nodeParams, &w);
+	CUDA_MEM_ALLOC_NODE_PARAMS p;
 
-	if (r == CUDA_SUCCESS)
-		*nodeParams = w->fill.p;
-	return r;
+	graph_mem_params(w->mem, &p);
+	return p;
 }
 
-CUresult impl_cuGraphHostNodeGetParams(CUgraphNode hNode, CUDA_HOST_NODE_PARAMS *nodeParams)
-{
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_HOST, nodeParams, &w);
-
-	if (r == CUDA_SUCCESS)
-		*nodeParams = w->host;
-	return r;
-}
-
-CUresult impl_cuGraphChildGraphNodeGetGraph(CUgraphNode hNode, CUgraph *phGraph)
-{
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_GRAPH, phGraph, &w);
-
-	if (r == CUDA_SUCCESS)
-		*phGraph = (CUgraph)w->child;
-	return r;
-}
-
-CUresult impl_cuGraphEventRecordNodeGetEvent(CUgraphNode hNode, CUevent *event_out)
-{
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_EVENT_RECORD, event_out, &w);
-
-	if (r == CUDA_SUCCESS)
-		*event_out = w->event;
-	return r;
-}
-
-CUresult impl_cuGraphEventWaitNodeGetEvent(CUgraphNode hNode, CUevent *event_out)
-{
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_WAIT_EVENT, event_out, &w);
-
-	if (r == CUDA_SUCCESS)
-		*event_out = w->event;
-	return r;
-}
-
-CUresult impl_cuGraphBatchMemOpNodeGetParams(CUgraphNode hNode,
-					     CUDA_BATCH_MEM_OP_NODE_PARAMS *nodeParams_out)
-{
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, nodeParams_out, &w);
-
-	if (r == CUDA_SUCCESS)
-		*nodeParams_out = (CUDA_BATCH_MEM_OP_NODE_PARAMS){ w->batch.ctx, w->batch.count,
-								   w->batch.ops, w->batch.flags };
-	return r;
-}
-
-CUresult impl_cuGraphMemAllocNodeGetParams(CUgraphNode hNode,
-					   CUDA_MEM_ALLOC_NODE_PARAMS *params_out)
-{
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_MEM_ALLOC, params_out, &w);
-
-	if (r == CUDA_SUCCESS)
-		graph_mem_params(w->mem, params_out);
-	return r;
-}
-
-CUresult impl_cuGraphMemFreeNodeGetParams(CUgraphNode hNode, CUdeviceptr *dptr_out)
-{
-	struct graph_work *w;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_MEM_FREE, dptr_out, &w);
-
-	if (r == CUDA_SUCCESS)
-		*dptr_out = graph_mem_va(w->mem);
-	return r;
-}
+GET_FN(MemcpyNodeGetParams, MEMCPY, CUDA_MEMCPY3D, w->copy.p)
+GET_FN(MemsetNodeGetParams, MEMSET, CUDA_MEMSET_NODE_PARAMS, w->fill.p)
+GET_FN(HostNodeGetParams, HOST, CUDA_HOST_NODE_PARAMS, w->host)
+GET_FN(ChildGraphNodeGetGraph, GRAPH, CUgraph, (CUgraph)w->child)
+GET_FN(EventRecordNodeGetEvent, EVENT_RECORD, CUevent, w->event)
+GET_FN(EventWaitNodeGetEvent, WAIT_EVENT, CUevent, w->event)
+GET_FN(BatchMemOpNodeGetParams, BATCH_MEM_OP, CUDA_BATCH_MEM_OP_NODE_PARAMS, batch_params(w))
+GET_FN(MemAllocNodeGetParams, MEM_ALLOC, CUDA_MEM_ALLOC_NODE_PARAMS, alloc_params(w))
+GET_FN(MemFreeNodeGetParams, MEM_FREE, CUdeviceptr, graph_mem_va(w->mem))
 
 /* ---- setting -------------------------------------------------------------------------------- */
 
@@ -361,83 +247,45 @@ static CUresult set(CUgraphNode handle, CUresult made, struct graph_work *work)
 	return graph_work_replace(n, work);
 }
 
-CUresult impl_cuGraphKernelNodeSetParams_v2(CUgraphNode hNode,
-					    const CUDA_KERNEL_NODE_PARAMS *nodeParams)
-{
-	struct graph_work w;
+#define SET_FN(name, make, ...)                                                                    \
+	CUresult impl_cuGraph##name(CUgraphNode hNode, __VA_ARGS__)                                \
+	{                                                                                          \
+		struct graph_work w;                                                               \
+                                                                                                   \
+		return set(hNode, make, &w);                                                       \
+	}
 
-	if (!nodeParams)
-		return CUDA_ERROR_INVALID_VALUE;
-	return set(hNode, graph_work_kernel(nodeParams, &w), &w);
+/* Copies and fills keep their context. */
+static CUresult other_copy(CUgraphNode node, const CUDA_MEMCPY3D *p, struct graph_work *ret_work)
+{
+	struct graph_work *old;
+	CUresult r = of_type(node, CU_GRAPH_NODE_TYPE_MEMCPY, p, &old);
+
+	return r == CUDA_SUCCESS ? graph_work_memcpy(p, old->copy.ctx, ret_work) : r;
 }
 
-CUresult impl_cuGraphKernelNodeSetParams(CUgraphNode hNode,
-					 const CUDA_KERNEL_NODE_PARAMS_v1 *nodeParams)
+static CUresult other_fill(CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p,
+			   struct graph_work *ret_work)
 {
-	CUDA_KERNEL_NODE_PARAMS p = { 0 };
+	struct graph_work *old;
+	CUresult r = of_type(node, CU_GRAPH_NODE_TYPE_MEMSET, p, &old);
 
-	if (!nodeParams)
-		return CUDA_ERROR_INVALID_VALUE;
-	memcpy(&p, nodeParams, sizeof(*nodeParams));
-	return impl_cuGraphKernelNodeSetParams_v2(hNode, &p);
+	return r == CUDA_SUCCESS ? graph_work_memset(p, old->fill.ctx, ret_work) : r;
 }
 
-CUresult impl_cuGraphMemcpyNodeSetParams(CUgraphNode hNode, const CUDA_MEMCPY3D *nodeParams)
-{
-	struct graph_work w, *old;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_MEMCPY, nodeParams, &old);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	return set(hNode, graph_work_memcpy(nodeParams, old->copy.ctx, &w), &w);
-}
-
-CUresult impl_cuGraphMemsetNodeSetParams(CUgraphNode hNode,
-					 const CUDA_MEMSET_NODE_PARAMS *nodeParams)
-{
-	struct graph_work w, *old;
-	CUresult r = of_type(hNode, CU_GRAPH_NODE_TYPE_MEMSET, nodeParams, &old);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	return set(hNode, graph_work_memset(nodeParams, old->fill.ctx, &w), &w);
-}
-
-CUresult impl_cuGraphHostNodeSetParams(CUgraphNode hNode, const CUDA_HOST_NODE_PARAMS *nodeParams)
-{
-	struct graph_work w;
-
-	return set(hNode, graph_work_host(nodeParams, &w), &w);
-}
-
-CUresult impl_cuGraphEventRecordNodeSetEvent(CUgraphNode hNode, CUevent event)
-{
-	struct graph_work w;
-
-	return set(hNode, graph_work_event(CU_GRAPH_NODE_TYPE_EVENT_RECORD, event, &w), &w);
-}
-
-CUresult impl_cuGraphEventWaitNodeSetEvent(CUgraphNode hNode, CUevent event)
-{
-	struct graph_work w;
-
-	return set(hNode, graph_work_event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event, &w), &w);
-}
-
-CUresult impl_cuGraphBatchMemOpNodeSetParams(CUgraphNode hNode,
-					     const CUDA_BATCH_MEM_OP_NODE_PARAMS *nodeParams)
-{
-	struct graph_work w;
-
-	return set(hNode, graph_work_batch(nodeParams, &w), &w);
-}
-
-CUresult impl_cuGraphNodeSetParams(CUgraphNode hNode, CUgraphNodeParams *nodeParams)
-{
-	struct graph_work w;
-
-	return set(hNode, graph_work_any(NULL, nodeParams, &w), &w);
-}
+SET_FN(KernelNodeSetParams, kernel_v1(nodeParams, &w), const CUDA_KERNEL_NODE_PARAMS_v1 *nodeParams)
+SET_FN(KernelNodeSetParams_v2, kernel_v2(nodeParams, &w), const CUDA_KERNEL_NODE_PARAMS *nodeParams)
+SET_FN(MemcpyNodeSetParams, other_copy(hNode, nodeParams, &w), const CUDA_MEMCPY3D *nodeParams)
+SET_FN(MemsetNodeSetParams, other_fill(hNode, nodeParams, &w),
+       const CUDA_MEMSET_NODE_PARAMS *nodeParams)
+SET_FN(HostNodeSetParams, graph_work_host(nodeParams, &w), const CUDA_HOST_NODE_PARAMS *nodeParams)
+SET_FN(EventRecordNodeSetEvent, graph_work_event(CU_GRAPH_NODE_TYPE_EVENT_RECORD, event, &w),
+       CUevent event)
+SET_FN(EventWaitNodeSetEvent, graph_work_event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event, &w),
+       CUevent event)
+SET_FN(BatchMemOpNodeSetParams, graph_work_batch(nodeParams, &w),
+       const CUDA_BATCH_MEM_OP_NODE_PARAMS *nodeParams)
+SET_FN(NodeSetParams, graph_work_any(NULL, nodeParams, &w), CUgraphNodeParams *nodeParams)
 
 /* ---- attributes of kernel nodes ------------------------------------------------------------- */
 

@@ -458,6 +458,27 @@ static CUresult library_get(CUlibrary handle, struct cu_library **ret_library)
 	return *ret_library ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
+/* A library, and a module of it in whatever context: what needs no current one. */
+static CUresult library_any(CUlibrary handle, struct cu_library **ret_library,
+			    struct cu_module **ret_module)
+{
+	CUresult r = library_get(handle, ret_library);
+
+	return r == CUDA_SUCCESS ? any_module(*ret_library, NULL, ret_module) : r;
+}
+
+/* Its module in the current context. */
+static CUresult library_here(CUlibrary handle, struct cu_module **ret_module)
+{
+	struct cu_library *lib;
+	struct cu_ctx *ctx;
+	CUresult r = library_get(handle, &lib);
+
+	if (r == CUDA_SUCCESS)
+		r = cu_ctx_usable(&ctx);
+	return r == CUDA_SUCCESS ? module_in(lib, ctx, ret_module) : r;
+}
+
 CUresult impl_cuLibraryGetKernel(CUkernel *pKernel, CUlibrary library, const char *name)
 {
 	struct cu_library *lib;
@@ -468,9 +489,7 @@ CUresult impl_cuLibraryGetKernel(CUkernel *pKernel, CUlibrary library, const cha
 
 	if (!pKernel || !name)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = library_get(library, &lib);
-	if (r == CUDA_SUCCESS)
-		r = any_module(lib, NULL, &m);
+	r = library_any(library, &lib, &m);
 	if (r == CUDA_SUCCESS)
 		r = module_func(m, name, &f);
 	if (r == CUDA_SUCCESS)
@@ -488,9 +507,7 @@ CUresult impl_cuLibraryGetKernelCount(unsigned int *count, CUlibrary lib)
 
 	if (!count)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = library_get(lib, &l);
-	if (r == CUDA_SUCCESS)
-		r = any_module(l, NULL, &m);
+	r = library_any(lib, &l, &m);
 	return r == CUDA_SUCCESS ? module_func_count(m, count) : r;
 }
 
@@ -505,9 +522,7 @@ CUresult impl_cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKerne
 
 	if (!kernels || !numKernels)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = library_get(lib, &l);
-	if (r == CUDA_SUCCESS)
-		r = any_module(l, NULL, &m);
+	r = library_any(lib, &l, &m);
 	if (r == CUDA_SUCCESS)
 		r = module_func_count(m, &n);
 	for (uint32_t i = 0; r == CUDA_SUCCESS && i < n && i < numKernels; i++) {
@@ -522,18 +537,9 @@ CUresult impl_cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKerne
 
 CUresult impl_cuLibraryGetModule(CUmodule *pMod, CUlibrary library)
 {
-	struct cu_library *lib;
 	struct cu_module *m;
-	struct cu_ctx *ctx;
-	CUresult r;
+	CUresult r = pMod ? library_here(library, &m) : CUDA_ERROR_INVALID_VALUE;
 
-	if (!pMod)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = library_get(library, &lib);
-	if (r == CUDA_SUCCESS)
-		r = cu_ctx_usable(&ctx);
-	if (r == CUDA_SUCCESS)
-		r = module_in(lib, ctx, &m);
 	if (r == CUDA_SUCCESS)
 		*pMod = (CUmodule)m;
 	return r;
@@ -542,18 +548,12 @@ CUresult impl_cuLibraryGetModule(CUmodule *pMod, CUlibrary library)
 CUresult impl_cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library,
 				 const char *name)
 {
-	struct cu_library *lib;
 	struct cu_module *m;
-	struct cu_ctx *ctx;
 	CUresult r;
 
 	if (!name || (!dptr && !bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	r = library_get(library, &lib);
-	if (r == CUDA_SUCCESS)
-		r = cu_ctx_usable(&ctx);
-	if (r == CUDA_SUCCESS)
-		r = module_in(lib, ctx, &m);
+	r = library_here(library, &m);
 	return r == CUDA_SUCCESS ? module_global(m, name, false, dptr, bytes) : r;
 }
 
@@ -618,20 +618,22 @@ CUresult impl_cuLibraryGetUnifiedFunction(void **fptr, CUlibrary library, const 
 	return r == CUDA_SUCCESS ? CUDA_ERROR_NOT_FOUND : r;
 }
 
+static CUresult kernel_here(struct cu_kernel *k, struct cu_func **ret_func)
+{
+	struct cu_ctx *ctx;
+	CUresult r = cu_ctx_usable(&ctx);
+
+	return r == CUDA_SUCCESS ? kernel_func(k, ctx, ret_func) : r;
+}
+
 CUresult impl_cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)
 {
 	struct cu_kernel *k;
 	struct cu_func *f;
-	struct cu_ctx *ctx;
-	CUresult r;
+	CUresult r = pFunc ? kernel_get(kernel, &k) : CUDA_ERROR_INVALID_VALUE;
 
-	if (!pFunc)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = kernel_get(kernel, &k);
 	if (r == CUDA_SUCCESS)
-		r = cu_ctx_usable(&ctx);
-	if (r == CUDA_SUCCESS)
-		r = kernel_func(k, ctx, &f);
+		r = kernel_here(k, &f);
 	if (r == CUDA_SUCCESS)
 		*pFunc = (CUfunction)f;
 	return r;
@@ -640,11 +642,8 @@ CUresult impl_cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)
 CUresult impl_cuKernelGetLibrary(CUlibrary *pLib, CUkernel kernel)
 {
 	struct cu_kernel *k;
-	CUresult r;
+	CUresult r = pLib ? kernel_get(kernel, &k) : CUDA_ERROR_INVALID_VALUE;
 
-	if (!pLib)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = kernel_get(kernel, &k);
 	if (r == CUDA_SUCCESS)
 		*pLib = (CUlibrary)k->library;
 	return r;
@@ -653,11 +652,8 @@ CUresult impl_cuKernelGetLibrary(CUlibrary *pLib, CUkernel kernel)
 CUresult impl_cuKernelGetName(const char **name, CUkernel hfunc)
 {
 	struct cu_kernel *k;
-	CUresult r;
+	CUresult r = name ? kernel_get(hfunc, &k) : CUDA_ERROR_INVALID_VALUE;
 
-	if (!name)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = kernel_get(hfunc, &k);
 	if (r == CUDA_SUCCESS)
 		*name = k->name;
 	return r;

@@ -36,36 +36,32 @@ static CUresult get_device(CUdevice ordinal, struct cu_device **ret_dev)
 
 /* ---- which pool ----------------------------------------------------------------------------- */
 
-CUresult impl_cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
+static CUresult device_pool(CUdevice ordinal,
+			    CUresult (*find)(struct cu_device *dev, struct cu_pool **ret_pool),
+			    CUmemoryPool *ret_pool)
 {
 	struct cu_device *d;
 	struct cu_pool *p;
 	CUresult r;
 
-	if (!pool_out)
+	if (!ret_pool)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = get_device(dev, &d);
+	r = get_device(ordinal, &d);
 	if (r == CUDA_SUCCESS)
-		r = cu_pool_default(d, &p);
+		r = find(d, &p);
 	if (r == CUDA_SUCCESS)
-		*pool_out = (CUmemoryPool)p;
+		*ret_pool = (CUmemoryPool)p;
 	return r;
+}
+
+CUresult impl_cuDeviceGetDefaultMemPool(CUmemoryPool *pool_out, CUdevice dev)
+{
+	return device_pool(dev, cu_pool_default, pool_out);
 }
 
 CUresult impl_cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
 {
-	struct cu_device *d;
-	struct cu_pool *p;
-	CUresult r;
-
-	if (!pool)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = get_device(dev, &d);
-	if (r == CUDA_SUCCESS)
-		r = cu_pool_current(d, &p);
-	if (r == CUDA_SUCCESS)
-		*pool = (CUmemoryPool)p;
-	return r;
+	return device_pool(dev, cu_pool_current, pool);
 }
 
 CUresult impl_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)

@@ -339,76 +339,28 @@ CUresult impl_cuStreamQuery(CUstream hStream)
 
 /* ---- entry points: questions ---------------------------------------------------------------- */
 
-CUresult impl_cuStreamGetFlags(CUstream hStream, unsigned int *flags)
-{
-	struct cu_stream *s;
-	CUresult r;
+#define GET_FN(name, type, value)                                                                  \
+	CUresult impl_cuStreamGet##name(CUstream hStream, type *ret)                               \
+	{                                                                                          \
+		struct cu_stream *s;                                                               \
+		CUresult r = ret ? cu_stream_get(hStream, &s) : CUDA_ERROR_INVALID_VALUE;          \
+                                                                                                   \
+		if (r == CUDA_SUCCESS)                                                             \
+			*ret = (value);                                                            \
+		return r;                                                                          \
+	}
 
-	if (!flags)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_stream_get(hStream, &s);
-	if (r == CUDA_SUCCESS)
-		*flags = s->flags;
-	return r;
-}
-
-CUresult impl_cuStreamGetPriority(CUstream hStream, int *priority)
-{
-	struct cu_stream *s;
-	CUresult r;
-
-	if (!priority)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_stream_get(hStream, &s);
-	if (r == CUDA_SUCCESS)
-		*priority = s->priority;
-	return r;
-}
-
-CUresult impl_cuStreamGetId(CUstream hStream, unsigned long long *streamId)
-{
-	struct cu_stream *s;
-	CUresult r;
-
-	if (!streamId)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_stream_get(hStream, &s);
-	if (r == CUDA_SUCCESS)
-		*streamId = s->id;
-	return r;
-}
-
-CUresult impl_cuStreamGetCtx(CUstream hStream, CUcontext *pctx)
-{
-	struct cu_stream *s;
-	CUresult r;
-
-	if (!pctx)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_stream_get(hStream, &s);
-	if (r == CUDA_SUCCESS)
-		*pctx = (CUcontext)s->ctx;
-	return r;
-}
+GET_FN(Flags, unsigned int, s->flags)
+GET_FN(Priority, int, s->priority)
+GET_FN(Id, unsigned long long, s->id)
+GET_FN(Ctx, CUcontext, (CUcontext)s->ctx)
+GET_FN(Device, CUdevice, s->ctx->dev->ordinal)
 
 CUresult impl_cuStreamGetCtx_v2(CUstream hStream, CUcontext *pCtx, CUgreenCtx *pGreenCtx)
 {
 	CUresult r = impl_cuStreamGetCtx(hStream, pCtx);
 
 	return r == CUDA_SUCCESS && pGreenCtx ? impl_cuStreamGetGreenCtx(hStream, pGreenCtx) : r;
-}
-
-CUresult impl_cuStreamGetDevice(CUstream hStream, CUdevice *device)
-{
-	struct cu_stream *s;
-	CUresult r;
-
-	if (!device)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = cu_stream_get(hStream, &s);
-	if (r == CUDA_SUCCESS)
-		*device = s->ctx->dev->ordinal;
-	return r;
 }
 
 /* ---- entry points: attributes --------------------------------------------------------------- */

@@ -64,7 +64,8 @@ struct cg_reg {
 	struct cg_shape s;
 	bool mixed;	/* has a definition that may not be made canonical later, see cg_shape.c */
 	bool zeroed;	/* may be read before it was written */
-	bool homed;	/* lives in cg->homes between blocks, see cg_home.c */
+	bool crosses;	/* lives from one block to another, or may be kept for lanes that wait */
+	bool homed;	/* in cg->homes between blocks, see cg_home.c */
 	uint32_t place; /* in a warp's frame, see cg_phase.c */
 	LLVMValueRef u, x[CG_MAX_GROUPS], v; /* allocas, as in cg_val */
 	uint32_t home;
@@ -117,6 +118,7 @@ struct cg {
 	uint32_t frame_bytes, nresumes;
 	bool exits_count; /* the runtime must know which lanes have ended */
 	bool dispatches;
+	bool huge; /* there is only quick code for it */
 
 	LLVMContextRef lc;
 	LLVMModuleRef mod;

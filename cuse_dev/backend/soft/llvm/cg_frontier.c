@@ -49,13 +49,17 @@ static void add_order(struct solve *s, uint32_t to, uint32_t k)
 	}
 }
 
+/* Those of @from that come after @to. */
 static void add_later(struct solve *s, uint32_t to, const uint64_t *from)
 {
-	const uint32_t words = s->g->block_words;
+	uint64_t *set = s->g->blocks[to].order;
 
-	for (uint32_t k = cg_bits_next(from, words, to + 1); k != UINT32_MAX;
-	     k = cg_bits_next(from, words, k + 1))
-		add_order(s, to, k);
+	for (uint32_t i = to / 64; i < s->g->block_words; i++) {
+		uint64_t later = i == to / 64 ? from[i] & (~1ull << to % 64) : from[i];
+
+		s->changed |= (later & ~set[i]) != 0;
+		set[i] |= later;
+	}
 }
 
 static void add_park(struct solve *s, uint32_t to, const uint64_t *from)

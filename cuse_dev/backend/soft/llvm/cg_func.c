@@ -22,6 +22,8 @@
 typedef LLVMValueRef V;
 
 #define MOST_ASIDES 6u /* ways into a slow copy; each costs phis for all that is live */
+#define MOST_COPIED                                                                                \
+	200u /* instructions of a block that has one: LLVM looks at all of it for each register */
 #define MOST_CHECKS 4u /* blocks looked at in line; more go through the dispatcher */
 
 static V load32(struct cg *g, V at)
@@ -424,6 +426,7 @@ static bool barrier(struct cg *g, const struct ir_inst *in, uint32_t next)
 bool cg_may_aside(const struct cg *g)
 {
 	return g->aside && g->opt->level != LLVM_QUICK &&
+	       g->blocks[g->block].count <= MOST_COPIED &&
 	       (g->aside[g->at] || g->nasides < MOST_ASIDES);
 }
 
@@ -555,7 +558,7 @@ void cg_clear_register(struct cg *g, uint32_t reg)
 	const struct cg_reg *r = &g->regs[reg];
 	V all[CG_PARTS];
 
-	if (g->has_homes && !r->zeroed)
+	if (!r->crosses || (r->homed && !r->zeroed))
 		return;
 	cg_parts(r, all);
 	for (uint32_t k = 0; k < CG_PARTS; k++) {

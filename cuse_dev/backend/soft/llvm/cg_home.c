@@ -66,12 +66,14 @@ int cg_home_init(struct cg *g)
 		for (uint32_t i = 0; i < g->reg_words; i++)
 			phis += (uint32_t)__builtin_popcountll(g->blocks[b].live[i]);
 	}
+	for (uint32_t i = 0; i < g->f->nregs; i++)
+		g->regs[i].crosses = cg_bit(cross, i);
 	if (g->opt->level != LLVM_QUICK && phis < MANY_PHIS)
 		return 0;
 	for (uint32_t i = 0; i < g->f->nregs; i++) {
 		struct cg_reg *r = &g->regs[i];
 
-		if (!cg_bit(cross, i))
+		if (!r->crosses)
 			continue;
 		r->homed = true;
 		r->home = bytes;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <llvm-c/Analysis.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -21,12 +22,17 @@
 #include "cuse_dev/backend/soft/llvm/cg.h"
 #include "cuse_dev/base/arena.h"
 
+#define HUGE   6000u /* instructions of a kernel for which good code would take longer than 10 s */
 #define TRIPLE "x86_64-unknown-linux-gnu"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init_target(void)
 {
+	/* A sixth of the time for large kernels, and it finds nothing: masks are where they belong. */
+	static const char *const args[] = { "vgpu", "-disable-x86-domain-reassignment" };
+
+	LLVMParseCommandLineOptions(2, args, NULL);
 	LLVMInitializeX86TargetInfo();
 	LLVMInitializeX86Target();
 	LLVMInitializeX86TargetMC();
@@ -97,7 +103,7 @@ static int add_sections(struct cg *g)
 	char *text;
 
 	memcpy(info.block, g->opt->block, sizeof(info.block));
-	info.flags |= g->opt->level == LLVM_QUICK ? LLVM_CODE_QUICK : 0;
+	info.flags |= g->opt->level == LLVM_QUICK && !g->huge ? LLVM_CODE_QUICK : 0;
 	add_data(g, "vgpu_info", LLVM_SECTION_INFO, &info, sizeof(info), 8);
 	if (!g->nbridged)
 		return 0;
@@ -287,6 +293,15 @@ static bool native_calls(const struct ir_unit *u, const char **ret_why)
 	return true;
 }
 
+static uint32_t size(const struct ir_func *f)
+{
+	uint32_t n = 0;
+
+	for (uint32_t b = 0; b < f->nblocks; b++)
+		n += f->blocks[b].count;
+	return n;
+}
+
 static void add_attribute(struct cg *g, const char *name, const char *value)
 {
 	LLVMAddAttributeAtIndex(g->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
@@ -342,6 +357,7 @@ static int build(struct cg *g, void **ret_object, size_t *ret_bytes)
 int llvm_compile(const struct ir_unit *unit, const struct llvm_options *opt, void **ret_object,
 		 size_t *ret_bytes, char *err, size_t err_bytes)
 {
+	struct llvm_options quick = *opt;
 	struct cg g = {
 		.unit = unit, .f = unit->funcs[0], .opt = opt, .err = err, .err_bytes = err_bytes
 	};
@@ -353,6 +369,10 @@ int llvm_compile(const struct ir_unit *unit, const struct llvm_options *opt, voi
 	if (!native_calls(unit, &why))
 		return cg_fail(&g, -ENOTSUP, "%s", why);
 	pthread_once(&once, init_target);
+	quick.level = LLVM_QUICK;
+	g.huge = size(g.f) > HUGE;
+	if (g.huge)
+		g.opt = &quick;
 	g.arena = arena_create(0);
 	if (!g.arena)
 		return -ENOMEM;

@@ -36,7 +36,7 @@ struct llvm_options {
 /**
  * llvm_compile() - a verified unit to a relocatable object in memory; free() it
  *
- * -ENOTSUP: the unit stays with the interpreter (@err says why); -EINVAL, -ENOMEM. Any number of
+ * For huge kernels there is one level only. -ENOTSUP: the unit stays with the interpreter (@err says why); -EINVAL, -ENOMEM. Any number of
  * threads may compile at once.
  */
 int llvm_compile(const struct ir_unit *unit, const struct llvm_options *opt, void **ret_object,
@@ -66,7 +66,7 @@ void llvm_code_place(const struct simt_code *code, const void **ret_at, size_t *
 /** llvm_code_fits() - may a launch with this block shape run the code? */
 bool llvm_code_fits(const struct simt_code *code, const uint32_t block[3]);
 
-/** llvm_code_level() - at which the code was made. */
+/** llvm_code_level() - LLVM_GOOD: no better code is to be had. */
 enum llvm_level llvm_code_level(const struct simt_code *code);
 
 #endif

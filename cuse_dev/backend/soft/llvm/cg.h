@@ -91,6 +91,7 @@ struct cg_block {
 	uint32_t *targets;
 	uint32_t line;
 	bool pendable;	   /* lanes may wait to run it */
+	bool full;	   /* all 32 lanes run it, whenever it runs */
 	uint64_t *live;	   /* registers live at the start */
 	uint64_t *written; /* registers that may have been written since the phase began */
 	uint64_t *keep;	   /* registers that lanes which do not run may read */

@@ -196,6 +196,55 @@ static bool take_unwritten(struct cg *g)
 	return any;
 }
 
+/* @b, and whatever may run after it, may run with lanes missing. */
+static void mark_partial(struct solve *s, uint32_t b)
+{
+	const struct cg_block *blk = &s->g->blocks[b];
+
+	if (cg_bit(s->all, b))
+		return;
+	cg_bit_set(s->all, b);
+	s->changed = true;
+	for (uint32_t i = 0; i < blk->ntargets; i++)
+		cg_bit_set(s->waits, blk->targets[i]);
+}
+
+/*
+ * Lanes that ended while others went on are missing from then on. Where none can be missing and none can wait
+ * elsewhere, the mask is known.
+ */
+static void find_full(struct solve *s)
+{
+	struct cg *g = s->g;
+	const uint32_t *n = g->opt->block, words = g->block_words;
+
+	if (!n[0] || n[0] * n[1] * n[2] % CG_LANES)
+		return;
+	memset(s->all, 0, words * 8);
+	memset(s->waits, 0, words * 8);
+	for (uint32_t b = 0; b < g->nblocks; b++) {
+		const struct cg_block *blk = &g->blocks[b];
+		bool some = blk->term == CG_EXIT && !cg_converged(g, b);
+
+		for (uint32_t i = 0; i < blk->ntargets; i++)
+			some |= g->blocks[blk->targets[i]].ends && diverges(g, blk);
+		if (!some)
+			continue;
+		for (uint32_t i = 0; i < blk->ntargets; i++)
+			cg_bit_set(s->waits, blk->targets[i]);
+		cg_bits_or(s->waits, blk->order, words);
+		cg_bits_or(s->waits, blk->park, words);
+	}
+	do {
+		s->changed = false;
+		for (uint32_t b = cg_bits_next(s->waits, words, 0); b != UINT32_MAX;
+		     b = cg_bits_next(s->waits, words, b + 1))
+			mark_partial(s, b);
+	} while (s->changed);
+	for (uint32_t b = 0; b < g->nblocks; b++)
+		g->blocks[b].full = cg_converged(g, b) && !cg_bit(s->all, b);
+}
+
 int cg_frontier(struct cg *g)
 {
 	struct solve s = { .g = g };
@@ -217,6 +266,7 @@ int cg_frontier(struct cg *g)
 			changed = take_unwritten(g);
 	} while (changed);
 	cg_raw_solve(g);
+	find_full(&s);
 	memset(s.all, 0, (size_t)g->block_words * 8);
 	for (uint32_t b = 0; b < g->nblocks; b++) {
 		const struct cg_block *blk = &g->blocks[b];

@@ -491,6 +491,8 @@ static void block(struct cg *g, uint32_t n)
 		g->mask = LLVMBuildOr(g->b, g->mask, load32(g, at), "mask");
 		LLVMBuildStore(g->b, cg_i32(g, 0), at);
 	}
+	if (b->full)
+		g->mask = cg_i32(g, ~0u);
 	cg_home_load(g, b);
 	if (b->sync)
 		want_members(g, b);

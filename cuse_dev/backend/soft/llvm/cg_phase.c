@@ -388,7 +388,8 @@ LLVMValueRef cg_phase_wait(struct cg *g, V preds)
 	}
 	if (!g->has_homes) /* else the block has stored all it changed */
 		move_kept(g, b, f, true);
-	LLVMBuildStore(g->b, g->mask, at_offset(g, f, FRAME_MASK));
+	if (!b->full)
+		LLVMBuildStore(g->b, g->mask, at_offset(g, f, FRAME_MASK));
 	if (g->exits_count)
 		LLVMBuildStore(g->b, CG_FIELD(g, exited, i32), at_offset(g, f, FRAME_EXITED));
 	if (g->counts) {
@@ -406,7 +407,8 @@ LLVMValueRef cg_phase_wait(struct cg *g, V preds)
 		move_kept(g, b, f, false);
 	else if (last(b)->nd)
 		cg_home_resume(g, b); /* the block will store again */
-	g->mask = LLVMBuildLoad2(g->b, g->i32, at_offset(g, f, FRAME_MASK), "mask");
+	if (!b->full)
+		g->mask = LLVMBuildLoad2(g->b, g->i32, at_offset(g, f, FRAME_MASK), "mask");
 	if (g->exits_count)
 		cg_set_field(g, offsetof(struct llvm_ctx, exited),
 			     LLVMBuildLoad2(g->b, g->i32, at_offset(g, f, FRAME_EXITED), ""));

@@ -90,13 +90,15 @@ struct cg_block {
 	uint32_t ntargets;
 	uint32_t *targets;
 	uint32_t line;
-	bool pendable;	   /* lanes may wait to run it */
-	bool full;	   /* all 32 lanes run it, whenever it runs */
-	uint64_t *live;	   /* registers live at the start */
-	uint64_t *written; /* registers that may have been written since the phase began */
-	uint64_t *keep;	   /* registers that lanes which do not run may read */
-	uint64_t *order;   /* later blocks where lanes may wait, which the order runs next */
-	uint64_t *park;	   /* blocks where lanes may wait that do not take part in the order */
+	bool pendable;	/* lanes may wait to run it */
+	bool full;	/* all 32 lanes run it, whenever it runs */
+	uint64_t *live; /* registers live at the start */
+	uint64_t
+		*unsaved; /* registers whose place in the frame may be out of date: at the start, */
+	uint64_t *unsaved_end; /* and at the end */
+	uint64_t *keep;	       /* registers that lanes which do not run may read */
+	uint64_t *order;       /* later blocks where lanes may wait, which the order runs next */
+	uint64_t *park;	       /* blocks where lanes may wait that do not take part in the order */
 	LLVMBasicBlockRef bb;
 };
 
@@ -338,6 +340,8 @@ void cg_phase_entry(struct cg *g);
 LLVMValueRef cg_phase_begin(struct cg *g, LLVMBasicBlockRef start);
 void cg_phase_end_warp(struct cg *g);
 void cg_phase_over(struct cg *g, LLVMBasicBlockRef again, LLVMBasicBlockRef done);
+/** cg_phase_edge() - on the way to block @t: saves what block @t takes for saved. */
+void cg_phase_edge(struct cg *g, uint32_t t);
 /** cg_phase_wait() - at a barrier; returns the value for bar.red, or NULL. */
 LLVMValueRef cg_phase_wait(struct cg *g, LLVMValueRef preds);
 

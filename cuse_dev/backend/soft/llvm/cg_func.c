@@ -125,6 +125,7 @@ static void jump(struct cg *g, uint32_t t, V lanes)
 	const struct cg_block *b = &g->blocks[g->block];
 	uint32_t n = 0, k;
 
+	cg_phase_edge(g, t);
 	if (t <= g->block)
 		count_back_edge(g, t, lanes);
 	for (k = cg_bits_next(b->order, g->block_words, 0); k < t;
@@ -212,6 +213,7 @@ static void branch_apart(struct cg *g, uint32_t lo, uint32_t hi, V to_lo, V to_h
 	none = LLVMBuildICmp(g->b, LLVMIntEQ, to_lo, cg_i32(g, 0), "");
 	LLVMBuildCondBr(g->b, none, all_hi, both);
 	LLVMPositionBuilderAtEnd(g->b, both);
+	cg_phase_edge(g, hi);
 	add_pending(g, hi, to_hi);
 	jump(g, lo, to_lo);
 	LLVMPositionBuilderAtEnd(g->b, all_lo);
@@ -300,6 +302,7 @@ static void end_switch(struct cg *g, const struct cg_block *b)
 	for (uint32_t i = 0; i < b->ntargets; i++) {
 		V is = LLVMBuildICmp(g->b, LLVMIntEQ, v, cg_const_like(g, v, i), "");
 
+		cg_phase_edge(g, b->targets[i]);
 		add_pending(g, b->targets[i],
 			    LLVMBuildAnd(g->b, cg_mask_from_vector(g, is), g->mask, ""));
 	}

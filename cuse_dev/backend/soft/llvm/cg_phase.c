@@ -16,8 +16,8 @@
  * together, there is one barrier for the whole block, and nothing else waits. Other kernels run each warp on a
  * stack of its own (warp.c).
  *
- * A register is stored when it may have been written since it was last loaded. Each has its place in the frame,
- * behind the mask of lanes that run and the lanes that have ended.
+ * A register is stored when its place in the frame may be out of date; what a loop with barriers does not write is
+ * stored before the loop. Places lie behind the mask of lanes that run and the lanes that have ended.
  */
 #include <errno.h>
 #include <string.h>
@@ -115,37 +115,50 @@ static void lay_out(struct cg *g, const uint64_t *kept)
 	g->frame_bytes = ((at + 63) & ~63u) | 64;
 }
 
-/* Which registers may have been written since the last phase began, at the end of each block. */
-static void find_written(struct cg *g)
+static void add_written(const struct cg_block *b, uint64_t *set)
 {
-	const uint32_t words = g->reg_words;
+	for (uint32_t i = 0; i < b->count; i++)
+		for (uint32_t k = 0; k < b->insts[i].nd; k++)
+			if (b->insts[i].opnd[k].kind == IR_OPND_REG)
+				cg_bit_set(set, b->insts[i].opnd[k].reg);
+}
+
+/* What of @b is unsaved when its lanes leave it: behind a barrier, the result of that. */
+static void leaves_unsaved(struct cg *g, struct cg_block *b)
+{
+	const struct ir_inst *in = b->waits ? last(b) : NULL;
+
+	memset(b->unsaved_end, 0, g->reg_words * 8);
+	if (!in) {
+		cg_bits_or(b->unsaved_end, b->unsaved, g->reg_words);
+		add_written(b, b->unsaved_end);
+	} else if (in->nd && in->opnd[0].kind == IR_OPND_REG) {
+		cg_bit_set(b->unsaved_end, in->opnd[0].reg);
+	}
+}
+
+/*
+ * Which registers are unsaved at the start of each block: those that are so on all ways to it. Whoever comes another
+ * way saves the rest as he goes, which is before loops rather than in them.
+ */
+static void find_unsaved(struct cg *g)
+{
 	bool changed = true;
 
-	memset(g->blocks[0].written, 0xff, words * 8);
+	for (uint32_t b = 0; b < g->nblocks; b++)
+		memset(g->blocks[b].unsaved, 0xff, g->reg_words * 8);
 	while (changed) {
 		changed = false;
 		for (uint32_t b = 0; b < g->nblocks; b++) {
 			struct cg_block *blk = &g->blocks[b];
-			const struct ir_inst *in;
 
-			for (uint32_t i = 0; i < blk->count; i++) {
-				in = &blk->insts[i];
-				for (uint32_t k = 0; k < in->nd; k++)
-					if (in->opnd[k].kind == IR_OPND_REG)
-						cg_bit_set(blk->written, in->opnd[k].reg);
-			}
+			leaves_unsaved(g, blk);
 			for (uint32_t t = 0; t < blk->ntargets; t++) {
-				uint64_t *to = g->blocks[blk->targets[t]].written;
+				uint64_t *to = g->blocks[blk->targets[t]].unsaved;
 
-				if (!blk->waits) {
-					changed |= cg_bits_or(to, blk->written, words);
-					continue;
-				}
-				in = last(blk);
-				if (in->nd && in->opnd[0].kind == IR_OPND_REG &&
-				    !cg_bit(to, in->opnd[0].reg)) {
-					cg_bit_set(to, in->opnd[0].reg);
-					changed = true;
+				for (uint32_t i = 0; blk->targets[t] && i < g->reg_words; i++) {
+					changed |= (to[i] & ~blk->unsaved_end[i]) != 0;
+					to[i] &= blk->unsaved_end[i];
 				}
 			}
 		}
@@ -182,15 +195,16 @@ int cg_phases(struct cg *g)
 
 		g->exits_count |= blk->sync && !cg_converged(g, b);
 		g->counts |= blk->waits && last(blk)->nd;
-		blk->written = arena_alloc(g->arena, bytes);
-		if (!blk->written || !kept)
+		blk->unsaved = arena_alloc(g->arena, bytes);
+		blk->unsaved_end = arena_alloc(g->arena, bytes);
+		if (!blk->unsaved || !blk->unsaved_end || !kept)
 			return cg_fail(g, -ENOMEM, "out of memory");
 		for (uint32_t i = 0; blk->waits && i < g->f->nregs; i++)
 			if (is_kept(g, blk, i))
 				cg_bit_set(kept, i);
 	}
 	lay_out(g, kept);
-	find_written(g);
+	find_unsaved(g);
 	return 0;
 }
 
@@ -359,15 +373,42 @@ static void count_lanes(struct cg *g, V var, V lanes)
 	LLVMBuildStore(g->b, LLVMBuildAdd(g->b, get32(g, var), n, ""), var);
 }
 
-static void move_kept(struct cg *g, const struct cg_block *b, V frame, bool save)
+void cg_phase_edge(struct cg *g, uint32_t t)
+{
+	const struct cg_block *b = &g->blocks[g->block], *to = &g->blocks[t];
+	V f = NULL;
+
+	for (uint32_t i = 0; g->phases && i < g->f->nregs; i++) {
+		if (!g->regs[i].place || !cg_bit(to->live, i) || !cg_bit(b->unsaved_end, i) ||
+		    cg_bit(to->unsaved, i))
+			continue;
+		f = f ? f : frame(g);
+		move_register(g, &g->regs[i], f, true);
+	}
+}
+
+static void save_kept(struct cg *g, const struct cg_block *b, V frame)
+{
+	uint64_t *unsaved = arena_alloc(g->arena, (size_t)g->reg_words * 8 + 8);
+
+	if (!unsaved) {
+		cg_fail(g, -ENOMEM, "out of memory");
+		return;
+	}
+	cg_bits_or(unsaved, b->unsaved, g->reg_words);
+	add_written(b, unsaved);
+	for (uint32_t i = 0; i < g->f->nregs; i++)
+		if (is_kept(g, b, i) && cg_bit(unsaved, i))
+			move_register(g, &g->regs[i], frame, true);
+}
+
+static void load_kept(struct cg *g, const struct cg_block *b, V frame)
 {
 	for (uint32_t i = 0; i < g->f->nregs; i++) {
-		if (is_kept(g, b, i)) {
-			if (!save || cg_bit(b->written, i))
-				move_register(g, &g->regs[i], frame, save);
-		} else if (!save) {
+		if (is_kept(g, b, i))
+			move_register(g, &g->regs[i], frame, false);
+		else
 			cg_clear_register(g, i);
-		}
 	}
 }
 
@@ -387,7 +428,7 @@ LLVMValueRef cg_phase_wait(struct cg *g, V preds)
 		g->nresumes = 1;
 	}
 	if (!g->has_homes) /* else the block has stored all it changed */
-		move_kept(g, b, f, true);
+		save_kept(g, b, f);
 	if (!b->full)
 		LLVMBuildStore(g->b, g->mask, at_offset(g, f, FRAME_MASK));
 	if (g->exits_count)
@@ -404,7 +445,7 @@ LLVMValueRef cg_phase_wait(struct cg *g, V preds)
 	LLVMPositionBuilderAtEnd(g->b, go_on);
 	f = frame(g);
 	if (!g->has_homes)
-		move_kept(g, b, f, false);
+		load_kept(g, b, f);
 	else if (last(b)->nd)
 		cg_home_resume(g, b); /* the block will store again */
 	if (!b->full)

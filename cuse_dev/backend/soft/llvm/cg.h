@@ -191,6 +191,8 @@ __attribute__((format(printf, 3, 4))) int cg_fail(struct cg *g, int error, const
 
 /** cg_flow() - blocks, their edges, liveness. */
 int cg_flow(struct cg *g);
+/** cg_own_registers() - in the compiler's copy of the function; 0 or -ENOMEM. */
+int cg_own_registers(struct cg *g, struct ir_func *f);
 /** cg_frontier() - shapes of registers and frontiers of blocks, which depend on each other. */
 int cg_frontier(struct cg *g);
 /** cg_shape_of() - the shape of result @k. */

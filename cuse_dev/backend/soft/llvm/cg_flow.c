@@ -463,7 +463,7 @@ int cg_flow(struct cg *g)
 	struct ir_func *f = copy_function(g);
 	int r;
 
-	if (!f)
+	if (!f || cg_own_registers(g, f) < 0)
 		return cg_fail(g, -ENOMEM, "out of memory");
 	g->f = f;
 

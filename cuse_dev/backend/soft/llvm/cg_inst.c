@@ -73,8 +73,8 @@ static bool canonical_wanted(const struct cg *g, const struct ir_inst *in, uint3
 		return false;
 	if (!cg_takes_raw(in, i))
 		return true;
-	return (in->op == IR_OP_MOV || in->op == IR_OP_SELP) && d->kind == IR_OPND_REG &&
-	       !g->regs[d->reg].s.raw;
+	return (in->op == IR_OP_MOV || in->op == IR_OP_SELP || in->op == IR_OP_SHFL) &&
+	       d->kind == IR_OPND_REG && !g->regs[d->reg].s.raw;
 }
 
 static struct cg_val source(struct cg *g, const struct ir_inst *in, uint32_t i)

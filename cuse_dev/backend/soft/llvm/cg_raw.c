@@ -8,7 +8,7 @@
  *	loop: fma f1, f2, f3, f1	the NaN is made canonical where f1 is stored, after the loop
  *
  * A register is raw when each of its definitions is float arithmetic, a constant that is no NaN, or a
- * copy of a raw register. One that also takes bits from elsewhere, such as a load, must keep those
+ * copy of a raw register, also from another lane. One that also takes bits from elsewhere, such as a load, must keep those
  * bits and so cannot be.
  */
 #include "cuse_dev/backend/soft/llvm/cg.h"
@@ -23,7 +23,8 @@ bool cg_makes_raw(const struct ir_inst *in)
 
 static bool copies(const struct ir_inst *in, uint32_t source)
 {
-	return (in->op == IR_OP_MOV || (in->op == IR_OP_SELP && source < 2)) &&
+	return (in->op == IR_OP_MOV || (in->op == IR_OP_SELP && source < 2) ||
+		(in->op == IR_OP_SHFL && source == 0)) &&
 	       ir_type_bits(in->type) == 32;
 }
 
@@ -68,7 +69,7 @@ static bool fits(const struct cg *g, const struct ir_inst *in, uint32_t k)
 	for (uint32_t i = 0; i < in->ns; i++) {
 		const struct ir_operand *o = &in->opnd[in->nd + i];
 
-		if (in->op == IR_OP_SELP && i == 2)
+		if ((in->op == IR_OP_SELP && i == 2) || (in->op == IR_OP_SHFL && i == 1))
 			return true;
 		if (!copies(in, i))
 			return false;

@@ -169,11 +169,12 @@ static void put(struct cg *g, const struct ir_operand *o, V v)
 
 static V shuffled(struct cg *g, const struct ir_inst *in)
 {
-	const struct ir_operand *o = &in->opnd[in->nd];
+	const struct ir_operand *o = &in->opnd[in->nd], *d = in->opnd;
 	struct cg_val a = cg_read(g, o, 32);
 	V v = cg_vector(g, &a);
 
-	if (o->kind == IR_OPND_REG && g->regs[o->reg].s.raw)
+	if (o->kind == IR_OPND_REG && g->regs[o->reg].s.raw &&
+	    !(d->kind == IR_OPND_REG && g->regs[d->reg].s.raw))
 		v = cg_canonical(g, v);
 	return v;
 }

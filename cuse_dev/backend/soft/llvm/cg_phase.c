@@ -378,7 +378,7 @@ void cg_phase_edge(struct cg *g, uint32_t t)
 	const struct cg_block *b = &g->blocks[g->block], *to = &g->blocks[t];
 	V f = NULL;
 
-	for (uint32_t i = 0; g->phases && i < g->f->nregs; i++) {
+	for (uint32_t i = 0; g->phases && !g->has_homes && i < g->f->nregs; i++) {
 		if (!g->regs[i].place || !cg_bit(to->live, i) || !cg_bit(b->unsaved_end, i) ||
 		    cg_bit(to->unsaved, i))
 			continue;

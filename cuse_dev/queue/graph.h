@@ -23,7 +23,7 @@ struct task {
 	uint32_t deps;
 	uint32_t first_next, nexts; /* in queue_graph.next_of: the tasks that wait for it */
 	bool waits;		    /* for a value in memory: maybe another task's */
-	_Atomic uint64_t ns;	    /* how long it took last time; 0: not known */
+	atomic_uint ns;		    /* how long it took last time, saturating; 0: not known */
 };
 
 struct queue_graph {

@@ -188,11 +188,14 @@ static bool is_long(const struct run *r, uint32_t task)
 static void run_task(struct run *r, uint32_t task, struct backend_seat *seat)
 {
 	struct task *t = &r->g->task[task];
-	uint64_t start = r->measure ? queue_now_ns() : 0;
+	uint64_t start = r->measure ? queue_now_ns() : 0, ns;
 	int none = 0, e = run_steps(r, t, seat);
 
-	if (r->measure)
-		atomic_store_explicit(&t->ns, queue_now_ns() - start + 1, memory_order_relaxed);
+	if (r->measure) {
+		ns = queue_now_ns() - start + 1;
+		atomic_store_explicit(&t->ns, ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX,
+				      memory_order_relaxed);
+	}
 	if (e < 0)
 		atomic_compare_exchange_strong(&r->error, &none, e);
 }

@@ -3,7 +3,7 @@
  * ir.h - the typed program that the PTX front end produces and that both tiers execute.
  *
  * Here: the data structures. Not here: the operations and what they mean (ir_op.def), text form
- * (ir_text.c), checks (ir_verify.c).
+ * (ir_text.h), checks (ir_verify.c).
  *
  * A unit is what one kernel needs: the kernel itself (funcs[0]) and every function it can reach.
  * A function is a list of basic blocks; blocks stand in the order in which the thread frontier picks
@@ -549,7 +549,7 @@ struct ir_unit {
 		[IR_BASE_COUNT]; /* where the module's memory lies; 0 in what is read from text */
 };
 
-/* ---- ir_text.c ------------------------------------------------------------------------------ */
+/* ---- ir_print.c, ir_read.c ------------------------------------------------------------------ */
 
 /** ir_print() - the unit as text, the same wherever its variables lie; caller frees. NULL when out of
  * memory. */

@@ -258,6 +258,8 @@ void mem_owner_fini(struct mem *m, struct mem_owner *owner)
 	pthread_mutex_lock(&m->lock);
 	while ((b = owner->blocks)) {
 		mem_wait_unpinned(m, b->va, extent(m, b));
+		if (b != owner->blocks)
+			continue; /* waiting gives the lock away */
 		if (block_destroy(m, b) < 0)
 			break; /* the process is out of mappings; what stays is accounted for */
 	}

@@ -143,18 +143,33 @@ int mem_host_ranges(struct mem *m, uint64_t (**ret_ranges)[2], size_t *ret_count
 	return r;
 }
 
-void mem_host_owner_fini(struct mem *m, struct mem_owner *owner)
+/* The first registration of @owner at @va or above. */
+static struct mem_mapping *next_of(struct mem *m, const struct mem_owner *owner, uint64_t va)
 {
-	struct avl_node *n = avl_first(&m->maps);
+	struct avl_node *n;
 
-	while (n) {
+	for (n = avl_first(&m->maps); n; n = avl_next(n)) {
 		struct mem_mapping *map = avl_entry(n, struct mem_mapping, node);
 
-		n = avl_next(n);
-		if (map->kind != MEM_MAP_HOST || map->owner != owner)
-			continue;
-		mem_wait_unpinned(m, map->va, map->size);
-		if (mem_map_remove(m, map) == 0)
+		if (map->kind == MEM_MAP_HOST && map->owner == owner && map->va >= va)
+			return map;
+	}
+	return NULL;
+}
+
+void mem_host_owner_fini(struct mem *m, struct mem_owner *owner)
+{
+	struct mem_mapping *map;
+	uint64_t va = 0;
+
+	while ((map = next_of(m, owner, va))) {
+		va = map->va;
+		/* Waiting gives the lock away: what was there may have gone. */
+		mem_wait_unpinned(m, va, map->size);
+		map = mem_map_at(m, va);
+		if (map && map->va == va && map->kind == MEM_MAP_HOST && map->owner == owner &&
+		    mem_map_remove(m, map) == 0)
 			m->map_count--;
+		va++;
 	}
 }

@@ -93,6 +93,7 @@ struct llvm_ctx {
 #define LLVM_SLOT	  512u
 #define LLVM_NO_BLOCK	  UINT32_MAX
 #define LLVM_BAR_WAIT	  1u
+#define LLVM_BAR_CLUSTER  2u /* wait for a phase of the cluster; id, count and preds are 0 */
 #define LLVM_BUDGET	  4096u
 #define LLVM_BUDGET_POLLS 64u /* when the loop may be waiting for somebody */
 #define LLVM_MAX_BLOCKS	  8192u

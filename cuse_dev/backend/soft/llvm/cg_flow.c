@@ -90,7 +90,7 @@ int cg_members(const struct ir_inst *in)
 
 static bool waits(const struct ir_inst *in)
 {
-	return in->op == IR_OP_BAR && in->sub != IR_BAR_ARRIVE;
+	return (in->op == IR_OP_BAR && in->sub != IR_BAR_ARRIVE) || in->op == IR_OP_CLUSTER_WAIT;
 }
 
 /* What a loop that waits for others looks at. */
@@ -256,16 +256,21 @@ static int build(struct cg *g)
 /* Loops that look like waiting: from the target of a jump back to the jump. */
 static void find_loops(struct cg *g)
 {
+	bool arrives = false;
+
 	for (uint32_t b = 0; b < g->nblocks; b++) {
 		struct cg_block *blk = &g->blocks[b];
 
-		for (uint32_t i = 0; i < blk->count; i++)
+		for (uint32_t i = 0; i < blk->count; i++) {
 			blk->polls |= polls(&blk->insts[i]);
+			arrives |= blk->insts[i].op == IR_OP_CLUSTER_ARRIVE;
+		}
 		for (uint32_t t = 0; t < blk->ntargets; t++)
 			for (uint32_t k = blk->targets[t]; k <= b && !blk->turns; k++)
 				blk->turns = g->blocks[k].polls;
-		g->stops |= blk->turns;
-		g->exits_count |= blk->waits || blk->sync;
+		/* Who has come to the barrier of the cluster is known for each warp. */
+		g->stops |= blk->turns || arrives;
+		g->exits_count |= blk->waits || blk->sync || arrives;
 	}
 }
 

@@ -397,7 +397,7 @@ static void bar_result(struct cg *g, const struct ir_inst *in, V v)
 /* Says whether lanes go on behind it (else they are parked and come back at the next block). */
 static bool barrier(struct cg *g, const struct ir_inst *in, uint32_t next)
 {
-	uint32_t flags = LLVM_BAR_WAIT;
+	uint32_t flags = LLVM_BAR_WAIT | (in->op == IR_OP_CLUSTER_WAIT ? LLVM_BAR_CLUSTER : 0);
 	V id = bar_source(g, in, 0), count = bar_source(g, in, 1), preds = bar_source(g, in, 2),
 	  args[5];
 

@@ -333,11 +333,23 @@ static bool emit_pure(struct cg *g, const struct ir_inst *in)
 	return true;
 }
 
+static bool wide(const struct cg *g, const struct ir_inst *in)
+{
+	for (uint32_t k = 0; k < (uint32_t)in->nd + in->ns; k++)
+		if (in->opnd[k].kind == IR_OPND_REG && g->regs[in->opnd[k].reg].bits > 64)
+			return true;
+	return false;
+}
+
 static void emit(struct cg *g, const struct ir_inst *in)
 {
 	bool done = false;
 
 	g->in = in;
+	if (wide(g, in)) {
+		cg_bridge(g, in);
+		return;
+	}
 	switch (in->op) {
 	case IR_OP_LD:
 	case IR_OP_ST:

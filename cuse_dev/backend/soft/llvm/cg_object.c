@@ -263,12 +263,6 @@ static bool native_calls(const struct ir_unit *u, const char **ret_why)
 {
 	const struct ir_func *f = u->funcs[0];
 
-	for (uint32_t i = 0; i < f->nregs; i++) {
-		if (ir_type_bits(f->regs[i].type) == 128) {
-			*ret_why = "registers of 128 bits";
-			return false;
-		}
-	}
 	for (uint32_t b = 0; b < f->nblocks; b++) {
 		for (uint32_t i = 0; i < f->blocks[b].count; i++) {
 			switch (f->blocks[b].insts[i].op) {
@@ -280,10 +274,6 @@ static bool native_calls(const struct ir_unit *u, const char **ret_why)
 			case IR_OP_STACKSAVE:
 			case IR_OP_STACKRESTORE:
 				*ret_why = "alloca";
-				return false;
-			case IR_OP_CLUSTER_ARRIVE:
-			case IR_OP_CLUSTER_WAIT:
-				*ret_why = "barriers of clusters";
 				return false;
 			default:
 				break;

@@ -61,7 +61,7 @@ static bool fits(const struct cg *g)
 			continue;
 		in = last(blk);
 		first = first ? first : in;
-		if (!cg_converged(g, b) || !is_number(in, 1, 0) ||
+		if (in->op != IR_OP_BAR || !cg_converged(g, b) || !is_number(in, 1, 0) ||
 		    !ir_is_number(&first->opnd[first->nd]) ||
 		    !is_number(in, 0, (uint32_t)first->opnd[first->nd].imm) ||
 		    first->opnd[first->nd].imm >= SIMT_BAR_CLUSTER)
@@ -267,7 +267,11 @@ static void move_register(struct cg *g, const struct cg_reg *r, V frame, bool sa
 		at += 4 * CG_LANES;
 	}
 	if (r->u) {
-		move_part(g, r->u, at_offset(g, frame, at), r->bits == 1 ? 1 : r->bits / 8, save);
+		move_part(g, r->u, at_offset(g, frame, at),
+			  r->bits == 1	 ? 1
+			  : r->bits > 64 ? 8
+					 : r->bits / 8,
+			  save);
 		at += 8;
 	}
 	for (uint32_t k = 0; k < CG_MAX_GROUPS && r->x[k]; k++, at += 4)

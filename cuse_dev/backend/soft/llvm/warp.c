@@ -294,7 +294,10 @@ static uint32_t rt_bar(struct llvm_ctx *c, uint32_t id, uint32_t count, uint32_t
 {
 	struct llvm_warp *w = warp_of(c);
 
-	id = arrive(w, id, count, lanes, preds, flags);
+	if (!(flags & LLVM_BAR_CLUSTER))
+		id = arrive(w, id, count, lanes, preds, flags);
+	else if (simt_cluster_wait(&w->iw.base, lanes) == lanes)
+		return 0;
 	while (!w->iw.base.released)
 		leave(w, SIMT_BLOCKED);
 	w->iw.base.released = 0;
@@ -305,9 +308,16 @@ static void rt_bar_park(struct llvm_ctx *c, uint32_t id, uint32_t count, uint32_
 			uint32_t next, uint32_t flags)
 {
 	struct llvm_warp *w = warp_of(c);
+	uint32_t pass = 0;
 
-	add_group(w, (struct llvm_group){ .lanes = lanes, .block = next, .bar = true });
-	arrive(w, id, count, lanes, 0, flags);
+	if (flags & LLVM_BAR_CLUSTER)
+		pass = simt_cluster_wait(&w->iw.base, lanes);
+	w->pending[next] |= pass;
+	lanes &= ~pass;
+	if (lanes)
+		add_group(w, (struct llvm_group){ .lanes = lanes, .block = next, .bar = true });
+	if (!(flags & LLVM_BAR_CLUSTER))
+		arrive(w, id, count, lanes, 0, flags);
 }
 
 /* ---- loops ---------------------------------------------------------------------------------- */

@@ -32,10 +32,16 @@ static V beyond(struct cg *g, const struct mem *m, LLVMTypeRef t)
 	return cg_intrinsic(g, "llvm.usub.sat", &t, 1, a, 2);
 }
 
-/* May the access be at @off? i64, counted from the start of the memory. */
+/* May an access that is aligned be at @off? i64, counted from the start of the memory. */
+static V below(struct cg *g, const struct mem *m, V off)
+{
+	return LLVMBuildICmp(g->b, LLVMIntULT, off, beyond(g, m, g->i64), "");
+}
+
+/* May the access be at @off? */
 static V inside(struct cg *g, const struct mem *m, V off)
 {
-	V ok = LLVMBuildICmp(g->b, LLVMIntULT, off, beyond(g, m, g->i64), ""), low;
+	V ok = below(g, m, off), low;
 
 	if (m->total == 1)
 		return ok;
@@ -47,8 +53,14 @@ static V inside(struct cg *g, const struct mem *m, V off)
 V cg_mem_checked(struct cg *g, const struct mem *m, V off)
 {
 	LLVMTypeRef t = cg_int(g, cg_width(off));
-	V bad = LLVMBuildICmp(g->b, LLVMIntUGE, off, cg_splat(g, beyond(g, m, t)), "");
+	V end = cg_splat(g, beyond(g, m, t));
+	V bad = LLVMBuildICmp(g->b, LLVMIntUGE, off, end, "");
 
+	if (m->reach) {
+		V far = LLVMBuildAdd(g->b, off, cg_const_like(g, off, (uint64_t)m->reach), "");
+
+		bad = LLVMBuildOr(g->b, bad, LLVMBuildICmp(g->b, LLVMIntUGE, far, end, ""), "");
+	}
 	if (m->total > 1) {
 		V low = LLVMBuildAnd(g->b, off, cg_const_like(g, off, m->total - 1), "");
 
@@ -146,11 +158,8 @@ static V shared_check(struct cg *g, struct mem *m, const struct cg_val *a, int64
 	c.step = step;
 	at.offset = lo;
 	at.from = lo;
+	at.reach = hi - lo;
 	ok = check(g, &at, a, step);
-	at.offset = hi;
-	at.from = hi;
-	if (hi != lo)
-		ok = LLVMBuildAnd(g->b, ok, check(g, &at, a, step), "");
 	c.ok = cg_may_aside(g) ? NULL : ok;
 	g->checks[g->nchecks++] = c;
 	m->from = lo;
@@ -433,9 +442,15 @@ static V uniform_address(struct cg *g, const struct mem *m, const struct cg_val 
 
 static V check_uniform(struct cg *g, const struct mem *m, const struct cg_val *a, int64_t step)
 {
-	V u = uniform_address(g, m, a);
+	V u = uniform_address(g, m, a), ok;
 
-	return inside(g, m, m->shared ? u : LLVMBuildSub(g->b, u, g->window_base, ""));
+	u = m->shared ? u : LLVMBuildSub(g->b, u, g->window_base, "");
+	ok = inside(g, m, u);
+	if (m->reach) {
+		u = LLVMBuildAdd(g->b, u, cg_i64(g, (uint64_t)m->reach), "");
+		ok = LLVMBuildAnd(g->b, ok, below(g, m, u), "");
+	}
+	return ok;
 }
 
 static bool access_uniform(struct cg *g, struct mem *m, const struct cg_val *a)
@@ -449,7 +464,11 @@ static bool access_uniform(struct cg *g, struct mem *m, const struct cg_val *a)
 	return true;
 }
 
-/* The lanes of a group that run: as bits, the first and the last one. */
+/*
+ * The first and the last lane of a group that matter, and whether any does (NULL: surely). In shared memory, which is
+ * small, these are those that run. Elsewhere whole rows fit nearly always, and who wants them need not wait for
+ * the mask.
+ */
 static void edges(struct cg *g, const struct mem *m, uint32_t k, V *ret_first, V *ret_last,
 		  V *ret_any)
 {
@@ -461,6 +480,11 @@ static void edges(struct cg *g, const struct mem *m, uint32_t k, V *ret_first, V
 		mask = LLVMBuildLShr(g->b, mask, cg_i32(g, k * width), "");
 		mask = LLVMBuildAnd(g->b, mask, cg_i32(g, (1u << width) - 1), "");
 		*ret_any = LLVMBuildICmp(g->b, LLVMIntNE, mask, cg_i32(g, 0), "");
+	}
+	if (!m->shared) {
+		*ret_first = cg_i32(g, 0);
+		*ret_last = cg_i32(g, width - 1);
+		return;
 	}
 	a[0] = mask;
 	*ret_first = cg_intrinsic(g, "llvm.cttz", &g->i32, 1, a, 2);
@@ -502,13 +526,19 @@ static V check_lines(struct cg *g, const struct mem *m, const struct cg_val *a, 
 		good = inside(g, m, from_start(g, m, lo));
 		if (step) {
 			hi = lane_address(g, m, a, k, last);
-			good = LLVMBuildAnd(g->b, good, inside(g, m, from_start(g, m, hi)), "");
+			span = LLVMBuildAdd(g->b, from_start(g, m, hi),
+					    cg_i64(g, (uint64_t)m->reach), "");
+			good = LLVMBuildAnd(g->b, good, below(g, m, span), "");
 			span = LLVMBuildZExt(g->b, LLVMBuildSub(g->b, last, first, ""), g->i64, "");
 			span = LLVMBuildMul(g->b, span, cg_i64(g, (uint64_t)step), "");
 			good = LLVMBuildAnd(g->b, good,
 					    LLVMBuildICmp(g->b, LLVMIntEQ,
 							  LLVMBuildSub(g->b, hi, lo, ""), span, ""),
 					    "");
+		} else if (m->reach) {
+			hi = LLVMBuildAdd(g->b, from_start(g, m, lo), cg_i64(g, (uint64_t)m->reach),
+					  "");
+			good = LLVMBuildAnd(g->b, good, below(g, m, hi), "");
 		}
 		if (any)
 			good = LLVMBuildOr(g->b, good, LLVMBuildNot(g->b, any, ""), "");

@@ -11,6 +11,7 @@ struct mem {
 	int64_t from;	/* an offset that is known not to wrap, at most that one */
 	bool load, shared, local;
 	bool ordered;	  /* others may watch */
+	int64_t reach;	  /* of a check: another access lies so far behind */
 	uint32_t n, size; /* elements, bytes of one */
 	uint32_t total;	  /* bytes of a lane */
 	uint32_t groups;  /* rows or spots */

@@ -67,6 +67,32 @@ void bench_pair(double (*a)(void *arg), double (*b)(void *arg), void *arg, int r
 	}
 }
 
+double bench_best(const double *x, int n)
+{
+	double best = x[0];
+
+	for (int i = 1; i < n; i++)
+		best = x[i] < best ? x[i] : best;
+	return best;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double bench_ratio(const double *a, const double *b, int n)
+{
+	double ratio[n], best = bench_best(a, n) / bench_best(b, n);
+
+	for (int i = 0; i < n; i++)
+		ratio[i] = a[i] / b[i];
+	qsort(ratio, (size_t)n, sizeof(ratio[0]), by_value);
+	return ratio[n / 2] > best ? ratio[n / 2] : best;
+}
+
 void bench_context(void)
 {
 	CUcontext ctx;

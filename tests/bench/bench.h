@@ -35,6 +35,15 @@ void bench_die(const char *what, int code) __attribute__((noreturn));
 /** bench_pair() - seconds of each side, in turns so that noise meets both; the best of @rounds. */
 void bench_pair(double (*a)(void *arg), double (*b)(void *arg), void *arg, int rounds,
 		double *ret_a, double *ret_b);
+/** bench_best() - the smallest of @n. */
+double bench_best(const double *x, int n);
+/**
+ * bench_ratio() - how many times as long @a takes as @b, of times taken in turns
+ *
+ * The best of one against the best of the other is right where both met a quiet moment; the median of the
+ * ratios of neighbours is where the noise lasted. The larger of the two.
+ */
+double bench_ratio(const double *a, const double *b, int n);
 /** bench_context() - the device's primary context, current. */
 void bench_context(void);
 CUfunction bench_kernel(const struct bench *b, const char *name);

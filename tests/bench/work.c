@@ -63,7 +63,7 @@ static double time_out(void *arg)
 static void copy_row(bool pinned, bool in, struct result *ret)
 {
 	struct copies c = { .other = malloc(COPY_BYTES) };
-	double base, copy;
+	double base[BENCH_ROUNDS], copy[BENCH_ROUNDS];
 
 	bench_context();
 	if (pinned)
@@ -77,16 +77,18 @@ static void copy_row(bool pinned, bool in, struct result *ret)
 	memcpy(c.other, c.host, COPY_BYTES);
 	CU(cuMemAlloc(&c.dev, COPY_BYTES));
 	CU(cuMemcpyHtoD(c.dev, c.host, COPY_BYTES));
-	bench_pair(in ? memcpy_in : memcpy_out, in ? time_in : time_out, &c, BENCH_ROUNDS, &base,
-		   &copy);
+	for (int i = 0; i < BENCH_ROUNDS; i++) {
+		base[i] = (in ? memcpy_in : memcpy_out)(&c);
+		copy[i] = (in ? time_in : time_out)(&c);
+	}
 	memset(c.host, 0, COPY_BYTES);
 	CU(cuMemcpyDtoH(c.host, c.dev, COPY_BYTES));
 	if (memcmp(c.host, c.other, COPY_BYTES))
 		bench_die("copy there and back", 0);
-	ret->value = (double)COPY_BYTES / copy * 1e-9;
-	ret->ratio = base / copy;
+	ret->value = (double)COPY_BYTES / bench_best(copy, BENCH_ROUNDS) * 1e-9;
+	ret->ratio = bench_ratio(base, copy, BENCH_ROUNDS);
 	snprintf(ret->note, sizeof(ret->note), "memcpy: %.2f GB/s",
-		 (double)COPY_BYTES / base * 1e-9);
+		 (double)COPY_BYTES / bench_best(base, BENCH_ROUNDS) * 1e-9);
 }
 
 void bench_copy_in(const struct bench *b, struct result *ret)

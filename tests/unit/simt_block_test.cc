@@ -3,6 +3,7 @@
 #include "simt_fixture.h"
 
 #include <dirent.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -467,4 +468,91 @@ block
 		t.join();
 	for (uint32_t i = 0; i < 6; i++)
 		EXPECT_EQ(10u * 3000 * 64, words()[16 * i]);
+}
+
+static const char *count_and_wait = R"(
+unit params=16 depth=1
+func "k" regs u64 u32 u32 u32 pred
+block
+	ld u64 u64 space=param %0 = 0
+	ld u32 u32 space=param %1 = 8
+	ld u32 u32 space=param %3 = 12
+	red u32 sub=add space=global %0, %3
+	jump 1
+block
+	ld u32 u32 space=global sem=volatile %2 = %0
+	setp u32 cmp=lt %4, _ = %2, %1, _
+	br %4 1 2
+block
+	exit
+)";
+
+// Each block of the urgent grid waits for all blocks of one that is under way.
+TEST_F(Block, AnUrgentGridMayWaitForAnother)
+{
+	load(count_and_wait);
+	struct {
+		uint64_t count;
+		uint32_t until, add;
+	} low = { kWindow, 0, 1 }, high = { kWindow, 4000, 0 };
+	struct backend_launch ll = launch, lh;
+	struct backend_fault fl = {}, fh = {};
+
+	dev.threads = 2;
+	ASSERT_EQ(0, simt_device_create(&dev, &device));
+	ll.block[0] = 1;
+	ll.param_bytes = 16;
+	lh = ll;
+	ll.params = &low;
+	ll.grid[0] = 4000;
+	lh.params = &high;
+	lh.grid[0] = 200;
+	lh.priority = -1;
+	for (int round = 0; round < 5; round++) {
+		words()[0] = 0;
+		std::thread t([&] { EXPECT_EQ(0u, simt_launch(device, code, "low", &ll, &fl)); });
+		while (!__atomic_load_n(words(), __ATOMIC_ACQUIRE))
+			std::this_thread::yield();
+		EXPECT_EQ(0u, simt_launch(device, code, "high", &lh, &fh));
+		t.join();
+		EXPECT_EQ(4000u, words()[0]);
+	}
+}
+
+// One that waits for its turn behind a grid that never ends can be cancelled, and so can that one.
+TEST_F(Block, WhoGivesWayCanBeCancelled)
+{
+	load(count_and_wait);
+	struct {
+		uint64_t count;
+		uint32_t until, add;
+	} low = { kWindow, 0, 1 }, high = { kWindow + 64, UINT32_MAX, 0 };
+	uint32_t cancel_low = 0, cancel_high = 0;
+	struct backend_launch ll = launch, lh;
+	struct backend_fault fl = {}, fh = {};
+
+	memset(words(), 0, 4096);
+	dev.threads = 2;
+	dev.sm_count =
+		1; /* few blocks are alive at once, so the urgent grid has always more to start */
+	ASSERT_EQ(0, simt_device_create(&dev, &device));
+	ll.block[0] = 1;
+	ll.param_bytes = 16;
+	lh = ll;
+	ll.params = &low;
+	ll.grid[0] = 1000000;
+	ll.cancel = &cancel_low;
+	lh.params = &high;
+	lh.grid[0] = 1000000;
+	lh.priority = -1;
+	lh.cancel = &cancel_high;
+	std::thread a([&] { EXPECT_EQ(719u, simt_launch(device, code, "high", &lh, &fh)); });
+	usleep(50000);
+	std::thread b([&] { EXPECT_EQ(719u, simt_launch(device, code, "low", &ll, &fl)); });
+	usleep(50000);
+	__atomic_store_n(&cancel_low, 1, __ATOMIC_RELEASE);
+	b.join();
+	EXPECT_LT(words()[0], 1000000u);
+	__atomic_store_n(&cancel_high, 1, __ATOMIC_RELEASE);
+	a.join();
 }

@@ -6,7 +6,7 @@
  * costs more than an empty kernel, so small grids stay on the caller.
  *
  * Grids that are shared have priorities: threads start blocks of the most urgent one first. The caller of
- * another one helps it, or waits, until all of its blocks have started.
+ * another one waits until all of its blocks have started.
  */
 #include "cuse_dev/backend/soft/simt/launch.h"
 
@@ -129,9 +129,13 @@ static void find_urgent(struct simt_device *d)
 	}
 }
 
+/* What has been cancelled need not wait for its end. */
 bool simt_gives_way(const struct simt_grid *g)
 {
-	return __atomic_load_n(&g->shared_by->urgent, __ATOMIC_RELAXED) < g->launch->priority;
+	const volatile uint32_t *cancel = g->launch->cancel;
+
+	return __atomic_load_n(&g->shared_by->urgent, __ATOMIC_RELAXED) < g->launch->priority &&
+	       !(cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED));
 }
 
 void simt_all_started(const struct simt_grid *g)
@@ -322,26 +326,22 @@ static uint32_t residency(const struct simt_device *d, const struct backend_laun
 	return n ? n : 1;
 }
 
-/* Under the lock: until no other job is more urgent than @j, or it has been cancelled. */
-static void give_way(struct simt_device *d, struct simt_exec *x, const struct job *j)
+/*
+ * Under the lock: until no job is more urgent than @j. The caller does not help: a block of the other grid may wait
+ * for one of its own.
+ */
+static void give_way(struct simt_device *d, const struct job *j)
 {
-	const volatile uint32_t *cancel = j->grid->launch->cancel;
-
-	while (simt_gives_way(j->grid) && !(cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED))) {
-		struct job *other = job_to_help(d);
+	while (simt_gives_way(j->grid)) {
 		struct timespec t;
 
-		if (other && other->grid->launch->priority < j->grid->launch->priority) {
-			help(d, x, other);
-			continue;
-		}
-		/* All its threads are at work. Who cancels tells nobody. */
 		clock_gettime(CLOCK_MONOTONIC, &t);
 		t.tv_nsec += CANCEL_LOOK_NS;
 		if (t.tv_nsec >= 1000000000) {
 			t.tv_nsec -= 1000000000;
 			t.tv_sec++;
 		}
+		/* Who cancels tells nobody. */
 		pthread_cond_timedwait(&d->idle, &d->lock, &t);
 	}
 }
@@ -367,7 +367,7 @@ static void run_shared(struct simt_device *d, struct simt_exec *x, struct job *j
 
 	while (simt_exec_run(x, j->grid, j->resident)) {
 		pthread_mutex_lock(&d->lock);
-		give_way(d, x, j);
+		give_way(d, j);
 		pthread_mutex_unlock(&d->lock);
 	}
 

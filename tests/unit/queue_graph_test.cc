@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Graphs of the worker: lists of commands that run as one, branches, and every list that is refused.
+#include "cuse_dev/base/limits.h"
 #include "tests/unit/worker_front.h"
 
 namespace {
@@ -157,6 +158,28 @@ TEST_F(QueueGraph, LaunchesArePreparedOnce)
 	seq = 0;
 	EXPECT_EQ(0u, run(g));
 	EXPECT_EQ(40u, fake::prepared - prepared);
+}
+
+/* So many launches are kept prepared, and one more is not; both run. */
+TEST_F(QueueGraph, LimitOfPreparedLaunches)
+{
+	struct vgpu_graph_destroy d = {};
+
+	for (uint32_t more : { 0u, 1u }) {
+		uint64_t prepared = fake::prepared, runs = fake::ready_launches;
+
+		list.clear();
+		for (uint32_t i = 0; i < LIMIT_GRAPH_PREPARED + more; i++)
+			launch(i % 1000, i + 1);
+		ASSERT_EQ(0, create(&d.graph));
+		memset((void *)va, 0, 4096);
+		EXPECT_EQ(0u, run(d.graph));
+		EXPECT_EQ(LIMIT_GRAPH_PREPARED + more,
+			  word((LIMIT_GRAPH_PREPARED + more - 1) % 1000));
+		EXPECT_EQ(more ? 0u : LIMIT_GRAPH_PREPARED, fake::prepared - prepared);
+		EXPECT_EQ(more ? 0u : LIMIT_GRAPH_PREPARED, fake::ready_launches - runs);
+		EXPECT_EQ(0, f.call(VGPU_OP_GRAPH_DESTROY, &d));
+	}
 }
 
 /* Launches have the priority of the stream that they run in. */

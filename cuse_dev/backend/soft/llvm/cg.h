@@ -33,6 +33,7 @@ struct cg_shape {
 	uint8_t kind;
 	uint8_t groups; /* AFF, WIDE of AFF: 1, 2 or 4 */
 	uint8_t align;	/* UNI, AFF: low bits of each base that are known to be zero */
+	bool counts;	/* AFF of stride 0: x[k] is x[0] + k, and x[0] a multiple of groups */
 	bool sign;	/* WIDE: part is sign-extended */
 	bool vector;	/* WIDE: part is a vector */
 	bool raw;	/* VAR, UNI of 32 bits: an f32 whose NaN is not the canonical one yet */

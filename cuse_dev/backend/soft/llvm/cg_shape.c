@@ -55,6 +55,7 @@ static struct cg_shape spread(struct cg_shape s, uint32_t n)
 
 		s.align = step < s.align ? (uint8_t)step : s.align;
 		s.groups = (uint8_t)n;
+		s.counts = false;
 	}
 	return s;
 }
@@ -94,7 +95,10 @@ static struct cg_shape join(struct cg_shape a, struct cg_shape b)
 		b = spread(b, n);
 		if (a.stride != b.stride)
 			return var;
-		return aff(n, a.stride, min_u32(a.align, b.align));
+		n = min_u32(a.align, b.align);
+		b.counts &= a.counts;
+		b.align = (uint8_t)n;
+		return b.groups == 1 && !b.stride ? uni(n) : b;
 	}
 	if (a.kind == CG_WIDE && b.kind == CG_WIDE && a.scale == b.scale && a.sign == b.sign) {
 		if (a.vector != b.vector)
@@ -214,6 +218,8 @@ static struct cg_shape mask_low(struct cg_shape a, uint64_t imm)
 
 static struct cg_shape shift_right(struct cg_shape a, uint64_t k)
 {
+	bool row = a.groups == 1 && a.align >= 5;
+	struct cg_shape r;
 	uint32_t n;
 
 	if (a.kind != CG_AFF || a.stride != 1 || k < 3 || k > 31)
@@ -222,7 +228,15 @@ static struct cg_shape shift_right(struct cg_shape a, uint64_t k)
 	a = spread(a, max_u32(n, a.groups));
 	if (a.align < zeros(CG_LANES / a.groups))
 		return var;
-	return aff(a.groups, 0, 0);
+	r = aff(a.groups, 0, 0);
+	r.counts = row && k < 5;
+	return r;
+}
+
+/* (tid >> 3) & ~3, which is 4 * (tid / 32): what differs between the groups is masked off. */
+static struct cg_shape mask_high(struct cg_shape a, uint64_t imm)
+{
+	return a.counts && !(imm & (a.groups - 1u)) ? uni(zeros(imm)) : var;
 }
 
 /* ---- special registers ---------------------------------------------------------------------- */
@@ -335,7 +349,7 @@ static struct cg_shape alu32(const struct cg *g, const struct ir_inst *in)
 		break;
 	case IR_OP_AND:
 		if (ir_is_number(&o[1]))
-			s = mask_low(a, o[1].imm);
+			s = a.counts ? mask_high(a, o[1].imm) : mask_low(a, o[1].imm);
 		break;
 	case IR_OP_SHR:
 		if (ir_is_number(&o[1]))
@@ -473,8 +487,8 @@ struct cg_shape cg_shape_of(const struct cg *g, const struct ir_inst *in, uint32
 static bool same(const struct cg_shape *a, const struct cg_shape *b)
 {
 	return a->kind == b->kind && a->groups == b->groups && a->align == b->align &&
-	       a->sign == b->sign && a->vector == b->vector && a->stride == b->stride &&
-	       a->scale == b->scale;
+	       a->counts == b->counts && a->sign == b->sign && a->vector == b->vector &&
+	       a->stride == b->stride && a->scale == b->scale;
 }
 
 /* A register takes in a definition. */

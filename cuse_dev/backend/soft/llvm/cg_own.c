@@ -250,6 +250,8 @@ int cg_own_registers(struct cg *g, struct ir_func *f)
 {
 	struct own o = { .g = g, .f = f };
 
+	if (g->opt->level == LLVM_QUICK)
+		return 0;
 	o.column = arena_alloc(g->arena, f->nregs * sizeof(*o.column) + 1);
 	if (!o.column || find_columns(&o) < 0)
 		return -ENOMEM;

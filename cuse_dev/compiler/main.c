@@ -70,6 +70,12 @@ static void keep(struct server *s, const struct job_msg *m, const char *text, co
 	pthread_mutex_unlock(&s->keep);
 }
 
+/* It may end at any time, also while we start: nothing to complain of. */
+static bool worker_is_gone(int r)
+{
+	return r == -EPIPE || r == -ECONNRESET;
+}
+
 /* A job from its message to its answer. */
 static int serve(struct server *s, const struct job_msg *m, int fd)
 {
@@ -110,7 +116,7 @@ static void *run(void *arg)
 		r = job_receive(s->sock, &m, &fd);
 		pthread_mutex_unlock(&s->receive);
 		if (r < 0 || m.kind != JOB_COMPILE)
-			_exit(r == -EPIPE ? EXIT_SUCCESS : EXIT_FAILURE);
+			_exit(worker_is_gone(r) ? EXIT_SUCCESS : EXIT_FAILURE);
 		begun.id = m.id;
 		r = job_send(s->sock, &begun, -1, 0);
 		if (r == 0)
@@ -118,7 +124,7 @@ static void *run(void *arg)
 		if (fd >= 0)
 			close(fd);
 		if (r < 0)
-			_exit(r == -EPIPE || r == -ECONNRESET ? EXIT_SUCCESS : EXIT_FAILURE);
+			_exit(worker_is_gone(r) ? EXIT_SUCCESS : EXIT_FAILURE);
 	}
 	return NULL;
 }
@@ -202,6 +208,8 @@ int main(int argc, char **argv)
 	r = limit_memory(a.memory);
 	if (r == 0)
 		r = job_send(SOCK_FD, &hello, -1, 0);
+	if (worker_is_gone(r))
+		return EXIT_SUCCESS;
 	if (r == 0)
 		r = compiler_seccomp();
 	if (r == 0)

@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "system/system_test.h"
@@ -140,6 +142,34 @@ TEST_F(Tier, WithoutCompilerEverythingIsInterpreted)
 	start({ "--compiler=none" });
 	heat("1");
 	EXPECT_EQ(started(), 0u);
+}
+
+/* As when a program is so short that its worker has gone before the compiler begins. */
+TEST(Compiler, EndsQuietlyWithoutAWorker)
+{
+	int pair[2], err[2], status = -1;
+	char text[512] = "";
+
+	if (!support_path_compiler())
+		GTEST_SKIP() << "built without a compiler";
+	ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	ASSERT_EQ(pipe(err), 0);
+	close(pair[1]);
+	pid_t pid = fork();
+	if (!pid) {
+		dup2(err[1], STDERR_FILENO);
+		dup2(pair[0], 3);
+		for (int fd = 4; fd < 64; fd++)
+			close(fd);
+		execl(support_path_compiler(), "vgpu-compiler", nullptr);
+		_exit(127);
+	}
+	close(pair[0]);
+	close(err[1]);
+	EXPECT_EQ(read(err[0], text, sizeof(text) - 1), 0) << text;
+	close(err[0]);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 } // namespace

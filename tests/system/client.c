@@ -8,6 +8,7 @@
  *	client hold		    does a cycle, prints "holding", keeps everything until it is killed
  *	client keep BYTES	    takes them too, prints "keeping"; after SIGUSR1 one more launch
  *	client busy SECONDS	    checks results in a loop; prints "busy" first, then count and worst time
+ *	client heat SECONDS	    launches until it is three times as fast as at first; "warm": all the time
  *	client spin		    launches a kernel that never ends, prints "spinning", waits for it
  *	client wild KIND	    kernels that break rules: store, load, trap, misaligned, shared
  *	client after UID	    cuInit first, then becomes UID, then a cycle
@@ -19,6 +20,7 @@
 #include <dlfcn.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -316,7 +318,7 @@ static int check_sums(const uint32_t *v)
 	return 0;
 }
 
-static int cmd_heat(double seconds)
+static int cmd_heat(double seconds, bool to_its_end)
 {
 	double end = now() + seconds, t, first = 0, best = 1e9;
 	uint32_t v[HEAT_THREADS], n = HEAT_ROUNDS, launches = 0;
@@ -327,7 +329,7 @@ static int cmd_heat(double seconds)
 
 	open_gpu(&g);
 	CALL(cuMemAlloc_v2, &out, sizeof(v));
-	while (!wrong && now() < end && !(best * 3 < first)) {
+	while (!wrong && now() < end && (to_its_end || !(best * 3 < first))) {
 		t = now();
 		CALL(cuLaunchKernel, kernel(&g, "sums"), HEAT_THREADS / 64, 1, 1, 64, 1, 1, 0, NULL,
 		     args, NULL);
@@ -420,7 +422,9 @@ static int run(int argc, char **argv)
 	if (strcmp(cmd, "busy") == 0 && arg)
 		return cmd_busy(atof(arg));
 	if (strcmp(cmd, "heat") == 0 && arg)
-		return cmd_heat(atof(arg));
+		return cmd_heat(atof(arg), false);
+	if (strcmp(cmd, "warm") == 0 && arg)
+		return cmd_heat(atof(arg), true);
 	if (strcmp(cmd, "spin") == 0)
 		return cmd_spin();
 	if (strcmp(cmd, "wild") == 0 && arg)

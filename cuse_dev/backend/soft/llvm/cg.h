@@ -148,6 +148,9 @@ struct cg {
 	bool guarded;			       /* mask is narrower than the block's */
 	struct cg_check checks[CG_MAX_CHECKS]; /* of the block */
 	uint32_t nchecks;
+	LLVMValueRef
+		noted; /* the mask in the last note that surely was taken here, or NULL; its step */
+	uint64_t noted_step;
 	uint32_t at;		  /* number of the instruction in its block */
 	LLVMBasicBlockRef *aside; /* per instruction: where the slow copy begins; NULL: in it */
 	uint32_t nasides;

@@ -486,6 +486,7 @@ static void block(struct cg *g, uint32_t n)
 
 	g->block = n;
 	g->nchecks = 0;
+	g->noted = NULL;
 	LLVMPositionBuilderAtEnd(g->b, b->bb);
 	g->mask = load32(g, g->mask_var);
 	if (b->pendable) {

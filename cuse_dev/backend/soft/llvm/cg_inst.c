@@ -403,6 +403,7 @@ static void emit_guarded(struct cg *g, const struct ir_inst *in, const struct cg
 	}
 	g->mask = all;
 	g->guarded = false;
+	g->noted = NULL;
 }
 
 void cg_inst(struct cg *g, const struct ir_inst *in, bool bare)

@@ -172,10 +172,16 @@ void cg_mem_note(struct cg *g, const struct mem *m, V address, uint64_t step)
 	if (m->shared || m->local)
 		return;
 	cg_set_field(g, offsetof(struct llvm_ctx, line), cg_i32(g, m->in->line));
-	cg_set_field(g, offsetof(struct llvm_ctx, running), g->mask);
 	cg_set_field(g, offsetof(struct llvm_ctx, address), address ? address : cg_i64(g, 0));
-	if (address)
+	if (address && (!g->noted || step != g->noted_step)) {
 		cg_set_field(g, offsetof(struct llvm_ctx, step), cg_i64(g, step));
+		g->noted_step = step;
+	} else if (!g->noted) {
+		g->noted_step = UINT64_MAX;
+	}
+	if (g->noted != g->mask)
+		cg_set_field(g, offsetof(struct llvm_ctx, running), g->mask);
+	g->noted = g->mask;
 }
 
 /* ---- one place ------------------------------------------------------------------------------ */
@@ -428,6 +434,7 @@ void cg_mem_end(struct cg *g, const struct mem *m, LLVMBasicBlockRef next)
 		order_fence(g);
 	if (!next)
 		return;
+	g->noted = NULL;
 	LLVMBuildBr(g->b, next);
 	LLVMPositionBuilderAtEnd(g->b, next);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A worker's ring and its operations, by somebody who writes anything there.
 //
-// The first byte chooses: commands through the ring on the shared page, through SUBMIT, or a list of
-// operations. Words of a few patterns are replaced by what the worker has handed out, so that the input
+// The first byte chooses: commands through the ring on the shared page, through SUBMIT, as a graph, or a list
+// of operations. Words of a few patterns are replaced by what the worker has handed out, so that the input
 // gets behind the first check.
 #include "tests/unit/worker_front.h"
 
@@ -40,7 +40,7 @@ void fill_in(std::vector<char> &bytes, const Known &k)
 	}
 }
 
-void ring(Front &f, const Known &k, uint32_t slot, const std::vector<char> &in)
+void ring(Front &f, const Known &k, uint32_t slot, const std::vector<char> &in, uint64_t seq)
 {
 	auto *share = &f.control->stream[slot];
 	auto *ring = reinterpret_cast<char *>(f.control) + VGPU_SHARE_RING_OFF(slot);
@@ -50,7 +50,7 @@ void ring(Front &f, const Known &k, uint32_t slot, const std::vector<char> &in)
 	__atomic_store_n(&share->tail, in.size(), __ATOMIC_RELEASE);
 	__atomic_store_n(&share->asleep, 0, __ATOMIC_SEQ_CST);
 	wait.stream = k.handle[1];
-	wait.seq = 1000;
+	wait.seq = seq;
 	wait.host_token = ~0ull;
 	wait.timeout_ns = 2000000;
 	f.call(VGPU_OP_WAIT, &wait);
@@ -88,6 +88,37 @@ void operations(Front &f, const std::vector<char> &in)
 	}
 }
 
+/* Commands that are kept and run twice, as far as they end at once. */
+void graph(Front &f, const Known &k, uint32_t slot, const std::vector<char> &in)
+{
+	struct vgpu_blob_create b = {};
+	struct vgpu_blob_destroy d = {};
+	struct vgpu_graph_create g = {};
+	struct vgpu_graph_destroy gone = {};
+	struct vgpu_cmd_graph_run run = {};
+
+	b.size = in.size();
+	b.fd = -1;
+	if (f.call(VGPU_OP_BLOB_CREATE, &b) < 0)
+		return;
+	for (size_t at = 0; at < in.size(); at += 4096)
+		f.bulk(true, VGPU_BLOB_OFFSET(b.slot) + at, &in[at],
+		       static_cast<uint32_t>(std::min<size_t>(4096, in.size() - at)));
+	g.ctx = k.handle[0];
+	g.blob = d.blob = b.blob;
+	int r = f.call(VGPU_OP_GRAPH_CREATE, &g);
+	f.call(VGPU_OP_BLOB_DESTROY, &d);
+	if (r < 0)
+		return;
+	run.head = { VGPU_CMD_GRAPH_RUN, sizeof(run) };
+	gone.graph = run.graph = g.graph;
+	std::vector<char> twice(2 * sizeof(run));
+	memcpy(&twice[0], &run, sizeof(run));
+	memcpy(&twice[sizeof(run)], &run, sizeof(run));
+	ring(f, k, slot, twice, 2);
+	f.call(VGPU_OP_GRAPH_DESTROY, &gone);
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -114,12 +145,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	std::vector<char> in(data + 1, data + bytes);
 	in.resize(std::min<size_t>((in.size() + 7) & ~size_t(7), VGPU_RING_BYTES));
 	fill_in(in, k);
-	switch (data[0] % 3) {
+	switch (data[0] % 4) {
 	case 0:
-		ring(*f, k, slot, in);
+		ring(*f, k, slot, in, 1000);
 		break;
 	case 1:
 		operations(*f, in);
+		break;
+	case 3:
+		graph(*f, k, slot, in);
 		break;
 	default:
 		in.resize(std::min<size_t>(in.size(), VGPU_SUBMIT_BYTES));

@@ -138,6 +138,18 @@ void rings()
 	      raw(other) + raw(write) + raw(wait) + raw(host);
 	seed("ring", "ring", std::string(1, 0) + all);
 	seed("ring", "submit", std::string(1, 2) + all);
+
+	/* a graph: task 0, two that wait for it, one for both; the last jumps over its first command */
+	struct vgpu_cmd_task begin = { { VGPU_CMD_TASK, sizeof(begin) + 8 }, 1, 0 };
+	struct vgpu_cmd_task join = { { VGPU_CMD_TASK, sizeof(join) + 8 }, 2, 0 };
+	struct vgpu_cmd_branch branch = { { VGPU_CMD_BRANCH, sizeof(branch) }, memory, 5, 1, 0 };
+	uint32_t one[2] = { 0, 0 }, two[2] = { 1, 2 };
+
+	all = raw(launch) + raw(begin) + raw(one) + raw(write) + raw(fill) + raw(begin) + raw(one) +
+	      raw(copy) + raw(wait) + raw(join) + raw(two);
+	branch.target = all.size() + sizeof(branch) + sizeof(rect);
+	all += raw(branch) + raw(rect) + raw(launch);
+	seed("ring", "graph", std::string(1, 3) + all);
 }
 
 template <typename T> std::string operation(uint8_t nr, const T &a, uint16_t bytes = sizeof(T))

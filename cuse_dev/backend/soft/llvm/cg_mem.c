@@ -347,6 +347,27 @@ static V interleave(struct cg *g, V *v, uint32_t n, uint32_t lanes)
 				      LLVMConstVector(pick, lanes * n), "");
 }
 
+#define LINE	   64u
+#define MOST_LINES 4u /* of a row; more ask for themselves */
+
+/*
+ * A CPU writes in order and asks for few of the lines ahead that it will write, fewer when notes are written in
+ * between; so they are asked for as soon as it is known where.
+ */
+static void fetch_lines(struct cg *g, const struct mem *m, V p)
+{
+	uint32_t row = CG_LANES / m->groups * m->total;
+	V a[4] = { NULL, cg_i32(g, 1), cg_i32(g, 3),
+		   cg_i32(g, 1) }; /* to write, all caches, data */
+
+	if (m->shared || g->opt->level == LLVM_QUICK || row > MOST_LINES * LINE)
+		return;
+	for (uint32_t at = 0; at < row; at += LINE) {
+		a[0] = cg_mem_pointer(g, p, cg_i64(g, at));
+		cg_intrinsic(g, "llvm.prefetch", &g->ptr, 1, a, 4);
+	}
+}
+
 static void store_rows(struct cg *g, const struct mem *m, V *p)
 {
 	uint32_t width = CG_LANES / m->groups;
@@ -574,6 +595,8 @@ static bool access_lines(struct cg *g, struct mem *m, const struct cg_val *a, in
 		if (!step && m->groups > 1)
 			p[k] = LLVMBuildSelect(g->b, any, p[k], g->slots, "");
 	}
+	for (uint32_t k = 0; !m->load && step && k < m->groups; k++)
+		fetch_lines(g, m, p[k]);
 	cg_mem_note(g, m, LLVMBuildPtrToInt(g->b, p[0], g->i64, ""), (uint64_t)step);
 	if (!m->load)
 		store_rows(g, m, p);

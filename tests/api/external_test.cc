@@ -19,7 +19,8 @@ protected:
 		CUmemAccessDesc access = {};
 
 		prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
-		prop.location = { CU_MEM_LOCATION_TYPE_DEVICE, { dev } };
+		prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+		prop.location.id = dev;
 		prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
 		CUresult r = cuMemCreate(&phys, kBytes, &prop, 0);
 		if (r == CUDA_ERROR_NOT_SUPPORTED)

@@ -5,8 +5,8 @@
 //
 // A line per row: name, seconds on the GPU, seconds in C; the first word of a line is "wrong" when the results
 // differ. Exit status 1 then, 2 when it could not measure. Launches come first until the code is
-// the one that is to be measured (LAUNCHES, and at most ten times SECONDS); then both are run in turn,
-// for SECONDS each, and the best counts, because others share the machine. "warm" in place of THREADS: how
+// the one that is to be measured (LAUNCHES, and at most 20 seconds, because the good code of CUB's largest kernel takes
+// several); then both are run in turn, for SECONDS each, and the best counts, because others share the machine. "warm" in place of THREADS: how
 // long the first launch of a process takes, and the later ones.
 #include <cuda_runtime.h>
 
@@ -17,6 +17,8 @@
 #include <time.h>
 
 #include "work.h"
+
+#define WARM_SECONDS 20
 
 static double now(void)
 {
@@ -128,7 +130,7 @@ static bool measure(struct row *r, int launches, double seconds)
 	bool good;
 
 	prepare(r);
-	for (int i = 0; i < launches && (i < 3 || now() - start < 10 * seconds); i++)
+	for (int i = 0; i < launches && (i < 3 || now() - start < WARM_SECONDS); i++)
 		time_gpu(r);
 	for (int i = 0; i < 5 || (spent[0] < seconds && i < 2000); i++) {
 		double t = time_gpu(r);

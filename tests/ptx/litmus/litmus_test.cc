@@ -31,7 +31,7 @@ namespace {
 
 enum { ROLES = 4, LANES = 32, TURNS = 256, TURNS_SHARED = 64, PLACES = 3 };
 
-const int MS = 10;
+const int MS = 5;
 const uint64_t BYTES = 4u << 20, PLACE_BYTES = TURNS * LANES * 4;
 const uint64_t PLACE = TEST_WINDOW, OUT = TEST_WINDOW + (1u << 20),
 	       COUNTER = TEST_WINDOW + (2u << 20), GLOBALS = TEST_WINDOW + (3u << 20);

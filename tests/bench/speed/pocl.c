@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "measure.h"
 #include "work.h"
 
 #define THREADS 256
@@ -36,36 +37,12 @@ struct shape {
 	bool second; /* input 1 is an argument */
 };
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static void check(cl_int r, const char *what)
 {
 	if (r == CL_SUCCESS)
 		return;
 	fprintf(stderr, "pocl: %s: OpenCL error %d\n", what, r);
 	exit(2);
-}
-
-/* The same numbers as speed.cu. */
-static void fill(void *to, size_t words, bool any)
-{
-	unsigned int x = 88172645u;
-
-	for (size_t i = 0; i < words; i++) {
-		x ^= x << 13;
-		x ^= x >> 17;
-		x ^= x << 5;
-		if (any)
-			((unsigned int *)to)[i] = x;
-		else
-			((float *)to)[i] = (float)(x >> 8) / (1 << 24);
-	}
 }
 
 static char *read_file(const char *path)
@@ -189,23 +166,12 @@ static double run_once(const struct cl *cl, const struct work *w, const struct s
 
 static bool agree(const struct cl *cl, const struct work *w, cl_mem out)
 {
-	size_t n = w->words[2];
-	const float *want = w->cpu[2];
-	float *got = malloc(n * 4);
-	double sums[2] = { 0, 0 };
-	bool good = true;
+	size_t bytes = w->words[2] * 4;
+	float *got = malloc(bytes);
+	bool good;
 
-	check(clEnqueueReadBuffer(cl->queue, out, CL_TRUE, 0, n * 4, got, 0, NULL, NULL), w->name);
-	if (w->tolerance == 0)
-		good = !memcmp(got, want, n * 4);
-	for (size_t i = 0; w->tolerance > 0 && i < n; i++) {
-		sums[0] += got[i];
-		sums[1] += want[i];
-		if (strcmp(w->name, "reduction"))
-			good &= fabs((double)got[i] - want[i]) <=
-				w->tolerance * (1 + fabs(want[i]));
-	}
-	good &= fabs(sums[0] - sums[1]) <= w->tolerance * (1 + fabs(sums[1]));
+	check(clEnqueueReadBuffer(cl->queue, out, CL_TRUE, 0, bytes, got, 0, NULL, NULL), w->name);
+	good = work_agrees(w, got);
 	free(got);
 	return good;
 }

@@ -16,17 +16,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "measure.h"
 #include "work.h"
 
 #define WARM_SECONDS 20
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void check(cudaError_t e, const char *what)
 {
@@ -60,21 +53,6 @@ static double time_native(const struct row *r)
 	return now() - t;
 }
 
-static void fill(void *to, size_t words, bool any)
-{
-	unsigned int x = 88172645u;
-
-	for (size_t i = 0; i < words; i++) {
-		x ^= x << 13;
-		x ^= x >> 17;
-		x ^= x << 5;
-		if (any)
-			((unsigned int *)to)[i] = x;
-		else
-			((float *)to)[i] = (float)(x >> 8) / (1 << 24);
-	}
-}
-
 static void prepare(struct row *r)
 {
 	for (int i = 0; i < 3; i++) {
@@ -102,24 +80,11 @@ static void release(struct row *r)
 
 static bool agree(const struct row *r)
 {
-	size_t n = r->w.words[2];
-	float *got = (float *)malloc(n * 4), *want = (float *)r->w.cpu[2];
-	double sums[2] = { 0, 0 };
-	bool good = true;
+	float *got = (float *)malloc(r->w.words[2] * 4);
+	bool good;
 
-	check(cudaMemcpy(got, r->w.gpu[2], n * 4, cudaMemcpyDefault), r->w.name);
-	if (r->w.tolerance == 0)
-		good = !memcmp(got, want, n * 4);
-	for (size_t i = 0; r->w.tolerance > 0 && i < n; i++) {
-		double diff = fabs((double)got[i] - want[i]);
-
-		sums[0] += got[i];
-		sums[1] += want[i];
-		/* Both divide the input differently; only the whole sum is the same. */
-		if (strcmp(r->w.name, "reduction"))
-			good &= diff <= r->w.tolerance * (1 + fabs(want[i]));
-	}
-	good &= fabs(sums[0] - sums[1]) <= r->w.tolerance * (1 + fabs(sums[1]));
+	check(cudaMemcpy(got, r->w.gpu[2], r->w.words[2] * 4, cudaMemcpyDefault), r->w.name);
+	good = work_agrees(&r->w, got);
 	free(got);
 	return good;
 }

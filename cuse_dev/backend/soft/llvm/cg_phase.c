@@ -72,11 +72,10 @@ static bool fits(const struct cg *g)
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-static uint32_t part_bytes(const struct cg *g, const struct cg_reg *r)
+static uint32_t part_bytes(const struct cg_reg *r)
 {
 	uint32_t bits = r->bits == 1 ? 8 : r->bits;
 
-	(void)g;
 	switch (r->s.kind) {
 	case CG_UNI:
 		return bits / 8;
@@ -102,7 +101,7 @@ static void lay_out(struct cg *g, const uint64_t *kept)
 	for (int pass = 0; pass < 2; pass++) {
 		for (uint32_t i = 0; i < g->f->nregs; i++) {
 			struct cg_reg *r = &g->regs[i];
-			uint32_t n = part_bytes(g, r), align = pass ? 8 : 64;
+			uint32_t n = part_bytes(r), align = pass ? 8 : 64;
 
 			if (!cg_bit(kept, i) || holds_vector(r) != (pass == 0))
 				continue;
